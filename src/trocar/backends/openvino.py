@@ -1,0 +1,100 @@
+"""OpenVINO on the CPU, in FP32 or BF16."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trocar.backends.request import BackendRequest, Precision, check_batch, check_output
+from trocar.contracts.errors import BackendUnavailableError, InferenceError
+from trocar.contracts.manifest import ModelManifest
+from trocar.contracts.record import BackendInfo
+
+__all__ = ["OpenVinoBackend"]
+
+_ELEMENT_TYPES: Final = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
+
+
+class OpenVinoBackend:
+    """One model compiled for the CPU.
+
+    Args:
+        model: Bytes of the ONNX file, verified.
+        manifest: Its manifest.
+        request: What must run.
+
+    Raises:
+        BackendUnavailableError: OpenVINO is not installed, or would run another precision or thread count than asked for.
+    """
+
+    # @need-ids: SRS_BACKEND_001, SRS_BACKEND_003, RCM_BACKEND_001
+    def __init__(self, model: bytes, manifest: ModelManifest, request: BackendRequest) -> None:
+        self._input = manifest.input
+        self._output = manifest.output
+        self._openvino = _import_openvino()
+        wanted = _ELEMENT_TYPES[request.precision]
+        compiled = _compile(self._openvino, model, request)
+        active = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+        threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        if active != wanted or threads != request.thread_count:
+            raise BackendUnavailableError(
+                f"expected {wanted} on {request.thread_count} threads, OpenVINO would run {active} on {threads}",
+                advice="ask for fp32, or for a thread count that this processor has",
+            )
+        self._call = compiled.create_infer_request()
+        self._info = BackendInfo(
+            engine=f"openvino {self._openvino.__version__}",
+            provider="CPU",
+            precision=request.precision.value,
+            thread_count=threads,
+        )
+
+    @property
+    def info(self) -> BackendInfo:
+        """What really runs."""
+        return self._info
+
+    def infer(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Run the model on one input; see ``ports.Backend``."""
+        check_batch(batch, self._input)
+        try:
+            results = self._call.infer({self._input.name: batch}, share_inputs=True)
+        except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+            raise InferenceError(
+                f"OpenVINO failed on {self._input.name}: {exc}", advice="see the log; restart the unit"
+            ) from exc
+        # The engine reuses its output memory for the next frame; a result must outlive it.
+        return check_output(np.array(results[self._output.name]), self._output)
+
+    def close(self) -> None:
+        """Release the compiled model's memory with the object; nothing else is held."""
+
+
+def _import_openvino() -> Any:
+    """Import the engine, or say how to install it."""
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as exc:
+        raise BackendUnavailableError(
+            "expected OpenVINO, it is not installed", advice='pip install "trocar[openvino]"'
+        ) from exc
+
+
+def _compile(openvino: Any, model: bytes, request: BackendRequest) -> Any:
+    """Compile with one stream, fixed threads and the precision asked for."""
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(request.thread_count),
+        "INFERENCE_PRECISION_HINT": _ELEMENT_TYPES[request.precision],
+    }
+    try:
+        core = openvino.Core()
+        return core.compile_model(core.read_model(model, b""), "CPU", settings)
+    except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+        raise BackendUnavailableError(
+            f"OpenVINO could not load the model: {exc}", advice="ask for fp32, or for onnxruntime-cpu"
+        ) from exc

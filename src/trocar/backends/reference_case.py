@@ -1,0 +1,108 @@
+"""Replay a pack's reference case: the proof that this engine, on this machine, gives what the exporting framework gave."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trocar.contracts.base import Contract
+from trocar.contracts.errors import BackendUnavailableError, IncompatiblePackError
+from trocar.contracts.manifest import ModelManifest, TensorSpec
+from trocar.contracts.ports import Backend
+
+__all__ = ["ReferenceCaseReport", "replay_reference_case", "require_parity"]
+
+
+class ReferenceCaseReport(Contract):
+    """Agreement of a backend with the reference case.
+
+    Attributes:
+        prob_difference_max: Largest absolute difference of one probability.
+        prob_difference_limit: Limit of the pack.
+        mask_dice: Dice between both masks at the pack's threshold; 1 when both are empty.
+        mask_dice_limit: Limit of the pack.
+        mask_pixel_count: Pixels of the expected mask; a reference case without any would prove little.
+    """
+
+    prob_difference_max: float
+    prob_difference_limit: float
+    mask_dice: float
+    mask_dice_limit: float
+    mask_pixel_count: int
+
+    @property
+    def is_within_limits(self) -> bool:
+        """Whether both measures keep their limits; NaN does not."""
+        return (
+            self.prob_difference_max <= self.prob_difference_limit
+            and self.mask_dice >= self.mask_dice_limit
+        )
+
+
+# @need-ids: SRS_PACK_004, SRS_BACKEND_005, RCM_SELFTEST_001
+def replay_reference_case(
+    backend: Backend, manifest: ModelManifest, *, reference_input: bytes, reference_output: bytes
+) -> ReferenceCaseReport:
+    """Run the reference case once.
+
+    Args:
+        backend: A loaded model.
+        manifest: Its manifest.
+        reference_input: Verified bytes of the input (npy).
+        reference_output: Verified bytes of the expected output (npy).
+
+    Returns:
+        The agreement; the caller decides.
+
+    Raises:
+        IncompatiblePackError: The case does not have the tensors of the manifest.
+        InferenceError: The engine failed.
+    """
+    batch = _load(reference_input, manifest.input)
+    expected = _load(reference_output, manifest.output)
+    got = backend.infer(batch)
+    masks = expected >= manifest.threshold.value, got >= manifest.threshold.value
+    total = int(masks[0].sum()) + int(masks[1].sum())
+    both = int((masks[0] & masks[1]).sum())
+    difference = float(np.abs(expected - got).max())
+    return ReferenceCaseReport(
+        # A probability that is not a number differs by more than any limit.
+        prob_difference_max=difference if np.isfinite(difference) else 1e9,
+        prob_difference_limit=manifest.parity.prob_difference_max,
+        mask_dice=1.0 if total == 0 else 2.0 * both / total,
+        mask_dice_limit=manifest.parity.mask_dice_min,
+        mask_pixel_count=int(masks[0].sum()),
+    )
+
+
+# @need-ids: RCM_PARITY_001
+def require_parity(report: ReferenceCaseReport, backend: Backend) -> None:
+    """Refuse a backend that does not give what the pack was verified with.
+
+    Raises:
+        BackendUnavailableError: A limit of the pack is exceeded.
+    """
+    if not report.is_within_limits:
+        raise BackendUnavailableError(
+            f"{backend.info.engine} in {backend.info.precision} differs from the reference case: probability by "
+            f"{report.prob_difference_max:.3g} (limit {report.prob_difference_limit}), mask Dice "
+            f"{report.mask_dice:.4f} (limit {report.mask_dice_limit})",
+            advice="use another engine or precision; do not use this one",
+        )
+
+
+def _load(data: bytes, spec: TensorSpec) -> NDArray[np.generic]:
+    """Read one npy file and compare it with the manifest."""
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as exc:
+        raise IncompatiblePackError(
+            f"the reference case of {spec.name} is not a plain npy file: {exc}", advice="use another pack"
+        ) from exc
+    if not isinstance(array, np.ndarray) or array.shape != spec.shape or array.dtype != spec.dtype.value:
+        raise IncompatiblePackError(
+            f"the reference case of {spec.name} is not {spec.dtype} {spec.shape}", advice="use another pack"
+        )
+    return np.ascontiguousarray(array)

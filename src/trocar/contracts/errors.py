@@ -1,0 +1,153 @@
+"""One error root, with a stable code and advice for the person at the screen.
+
+Hierarchy::
+
+    TrocarError
+    |- InvariantError            our bug, raised by require()
+    |- ContractError             the caller or a file broke a contract
+    |- PackError
+    |  |- HashMismatchError      a file differs from what the manifest says
+    |  `- IncompatiblePackError  a manifest of a format, unit or tensor layout that this version cannot run
+    |- BackendError
+    |  |- BackendUnavailableError  the engine or the provider asked for is not what would run
+    |  `- InferenceError           the engine failed on one input
+    |- SourceError
+    |  |- SourceLostError        a source that ran has ended before its end
+    |  `- DecodeError            what the source holds cannot be decoded
+    `- SinkError                 a result could not be written (disk full, no permission)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BackendError",
+    "BackendUnavailableError",
+    "ContractError",
+    "DecodeError",
+    "HashMismatchError",
+    "IncompatiblePackError",
+    "InferenceError",
+    "InvariantError",
+    "PackError",
+    "SinkError",
+    "SourceError",
+    "SourceLostError",
+    "TrocarError",
+    "require",
+]
+
+
+class TrocarError(Exception):
+    """Root of all errors of the device.
+
+    Args:
+        problem: What was expected and what came, in one sentence.
+        advice: What the user can do about it, in one sentence.
+        context: Facts as fields, for the log.
+    """
+
+    code: ClassVar[str] = "TROCAR"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, *, advice: str, **context: str | float | None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+        self.context = context
+
+    def diagnostics(self) -> str:
+        """Return the text for the person at the screen: code, problem, what to do next."""
+        return f"error {self.code}: {self.problem}\n  what to do: {self.advice}"
+
+
+class InvariantError(TrocarError):
+    """Our own mistake: the item stops and the record is kept."""
+
+    code = "INVARIANT"
+    exit_code = 70
+
+
+class ContractError(TrocarError):
+    """The caller or a file broke a contract."""
+
+    code = "CONTRACT"
+    exit_code = 65
+
+
+class PackError(TrocarError):
+    """A model pack is not sound; nothing of it was loaded."""
+
+    code = "PACK"
+    exit_code = 66
+
+
+class HashMismatchError(PackError):
+    """A file of the pack differs from what its manifest says."""
+
+    code = "PACK_HASH"
+
+
+class IncompatiblePackError(PackError):
+    """The pack is intact, but this version of the device cannot run it."""
+
+    code = "PACK_INCOMPATIBLE"
+
+
+class BackendError(TrocarError):
+    """An inference engine failed."""
+
+    code = "BACKEND"
+    exit_code = 69
+
+
+class BackendUnavailableError(BackendError):
+    """The engine, provider or precision asked for would not be what runs; no other one is tried."""
+
+    code = "BACKEND_UNAVAILABLE"
+
+
+class InferenceError(BackendError):
+    """The engine failed on one input."""
+
+    code = "INFERENCE"
+
+
+class SourceError(TrocarError):
+    """A source of frames failed."""
+
+    code = "SOURCE"
+    exit_code = 74
+
+
+class SourceLostError(SourceError):
+    """A source that ran has stopped before its end."""
+
+    code = "SOURCE_LOST"
+
+
+class DecodeError(SourceError):
+    """What the source holds cannot be decoded."""
+
+    code = "DECODE"
+    exit_code = 65
+
+
+class SinkError(TrocarError):
+    """A result could not be written; what was written so far is intact."""
+
+    code = "SINK"
+    exit_code = 73
+
+
+def require(condition: bool, problem: str) -> None:  # noqa: FBT001 - reads as a sentence at the call
+    """Raise unless a condition of our own holds; unlike ``assert`` it stays under ``python -O``.
+
+    Raises:
+        InvariantError: The condition is false.
+    """
+    if not condition:
+        raise InvariantError(
+            problem, advice="this is a fault of Trocar; report it with the log and the input's name"
+        )

@@ -1,0 +1,219 @@
+"""The manifest of a model pack: what the model is, how it is fed, and the digest of every file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trocar.contracts.base import Contract
+from trocar.contracts.findings import UnitInterval
+from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
+from trocar.contracts.record import Sha256Hex
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "DataSource",
+    "FileDigest",
+    "Metric",
+    "ModelManifest",
+    "ParityTolerance",
+    "Preprocessing",
+    "TensorDtype",
+    "TensorSpec",
+    "Threshold",
+]
+
+FORMAT_VERSION: Final = 1
+MANIFEST_NAME: Final = "manifest.json"
+
+PackFileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+LongText = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class TensorDtype(StrEnum):
+    """Element types that a pack's tensors may have."""
+
+    UINT8 = "uint8"
+    FLOAT32 = "float32"
+
+
+class TensorSpec(Contract):
+    """One tensor of the model.
+
+    Attributes:
+        name: Name inside the ONNX graph.
+        dtype: Element type.
+        axes: Name of each axis, outermost first.
+        shape: Fixed size of each axis.
+        meaning: What the values mean, with unit and range.
+    """
+
+    name: ShortText
+    dtype: TensorDtype
+    axes: tuple[ShortText, ...]
+    shape: tuple[Annotated[int, Field(ge=1, le=8192)], ...]
+    meaning: ShortText
+
+    @model_validator(mode="after")
+    def _one_size_an_axis(self) -> Self:
+        """Refuse a shape that does not fit the axes."""
+        if len(self.axes) != len(self.shape) or not self.axes:
+            msg = f"expected one size an axis and at least one axis, got {self.axes} and {self.shape}"
+            raise ValueError(msg)
+        return self
+
+
+class FileDigest(Contract):
+    """Digest and size of one file of the pack."""
+
+    name: PackFileName
+    sha256: Sha256Hex
+    size_bytes: int = Field(ge=1, le=PACK_FILE_BYTES_MAX)
+
+
+class Preprocessing(Contract):
+    """What happens to a frame before the model; a device that cannot do exactly this refuses the pack.
+
+    Attributes:
+        colour_order: Order of the channels.
+        resize: ``area``: area mean when smaller, linear when larger; aspect ratio not kept.
+        normalisation: ``in_graph``: the model takes the bytes as they are.
+    """
+
+    colour_order: Literal["RGB"]
+    resize: Literal["area"]
+    normalisation: Literal["in_graph"]
+
+
+class Threshold(Contract):
+    """Operating point.
+
+    Attributes:
+        value: The mask is ``prob >= value``.
+        chosen_by: How and on which data it was chosen.
+    """
+
+    value: float = Field(ge=0.05, le=0.95)
+    chosen_by: LongText
+
+
+class Metric(Contract):
+    """One measured figure.
+
+    Attributes:
+        name: Such as ``mean Dice``.
+        value: The figure.
+        lower_95: Lower end of its 95 % interval.
+        upper_95: Upper end of its 95 % interval.
+        item_count: Number of items behind it.
+        group_count: Number of independent groups behind it.
+        data: On which data and which side of the split.
+        method: How it was computed.
+    """
+
+    name: ShortText
+    value: UnitInterval
+    lower_95: UnitInterval
+    upper_95: UnitInterval
+    item_count: int = Field(ge=1)
+    group_count: int = Field(ge=1)
+    data: LongText
+    method: LongText
+
+
+class DataSource(Contract):
+    """One set of training data.
+
+    Attributes:
+        data_id: Id of its need, ``DATA_...``.
+        digest: SHA-256 over its items.
+        split: How it was split.
+        licence: Terms that the weights inherit.
+    """
+
+    data_id: str = Field(pattern=r"^DATA_[A-Z0-9_]+$")
+    digest: Sha256Hex
+    split: LongText
+    licence: LongText
+
+
+class ParityTolerance(Contract):
+    """How far another engine or precision may differ on the reference case.
+
+    Attributes:
+        prob_difference_max: Largest absolute difference of one probability.
+        mask_dice_min: Smallest Dice between the masks.
+    """
+
+    prob_difference_max: UnitInterval
+    mask_dice_min: UnitInterval
+
+
+class ModelManifest(Contract):
+    """Manifest of one model pack.
+
+    Attributes:
+        format_version: Version of this format.
+        pack_name: Name of the pack.
+        pack_version: Version of the pack; another model is another version.
+        unit: Unit that the model is for.
+        model_need: Id of the model's need, ``MDL_...``.
+        intended_use: What it is for.
+        not_for: What it must not be used for.
+        input: The one input tensor.
+        output: The one output tensor.
+        preprocessing: What happens before the model.
+        threshold: Operating point.
+        parity: Tolerance for other engines and precisions.
+        reference_input: File with the reference case's input (npy).
+        reference_output: File with its expected output (npy), from the exporting framework.
+        model_file: The ONNX file.
+        card_file: The model card.
+        trained_on: Training data.
+        metrics: Measured figures.
+        created_on: Date of packing, ISO 8601.
+        files: Digest of every file of the pack but this manifest and its signature.
+    """
+
+    format_version: Literal[1]
+    pack_name: str = Field(pattern=r"^[a-z][a-z0-9_]{2,63}$")
+    pack_version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    unit: str = Field(pattern=r"^[a-z][a-z0-9_]{2,63}$")
+    model_need: str = Field(pattern=r"^MDL_[A-Z0-9_]+$")
+    intended_use: LongText
+    not_for: LongText
+    input: TensorSpec
+    output: TensorSpec
+    preprocessing: Preprocessing
+    threshold: Threshold
+    parity: ParityTolerance
+    reference_input: PackFileName
+    reference_output: PackFileName
+    model_file: PackFileName
+    card_file: PackFileName
+    trained_on: tuple[DataSource, ...] = Field(min_length=1)
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    created_on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    files: tuple[FileDigest, ...] = Field(min_length=1, max_length=PACK_FILE_COUNT_MAX)
+
+    @property
+    def pack_id(self) -> str:
+        """Name and version, as they stand in every record."""
+        return f"{self.pack_name} {self.pack_version}"
+
+    @model_validator(mode="after")
+    def _names_its_files(self) -> Self:
+        """Refuse a manifest that lists a file twice, or leaves out one that it refers to."""
+        names = [entry.name for entry in self.files]
+        if len(set(names)) != len(names):
+            msg = f"expected each file once, got {names}"
+            raise ValueError(msg)
+        wanted = {self.reference_input, self.reference_output, self.model_file, self.card_file}
+        if not wanted <= set(names) or not self.model_file.endswith(".onnx"):
+            msg = f"expected digests of {sorted(wanted)} and a model that is ONNX, got {names}"
+            raise ValueError(msg)
+        return self

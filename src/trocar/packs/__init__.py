@@ -1,0 +1,1 @@
+"""Layer 2: model packs. Nothing is loaded that was not verified first."""

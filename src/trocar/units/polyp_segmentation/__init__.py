@@ -1,0 +1,1 @@
+"""Polyp segmentation: one colonoscopy frame in; one polyp mask, or the reason for none, out."""

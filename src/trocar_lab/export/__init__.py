@@ -1,0 +1,1 @@
+"""From trained weights to ONNX, with proof that both give the same answer."""

@@ -1,0 +1,138 @@
+"""Export a segmentation network to ONNX and measure its parity with torch.
+
+The graph takes the bytes of an RGB image, (1, H, W, 3) uint8, and gives probabilities, (1, 1, H, W) float32: transposition,
+scaling and the sigmoid are part of the model, so no device can get them wrong and the digest covers them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trocar_lab.metrics.overlap import dice
+
+INPUT_NAME: Final = "frame"
+OUTPUT_NAME: Final = "prob"
+_OPSET: Final = 17
+_LEVEL_MAX: Final = 255.0
+
+
+class DeployedSegmenter(nn.Module):
+    """A network with its input and output stages, as exported.
+
+    Args:
+        network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits.
+        use_mirror: Average the probabilities of the image and of its mirror image; twice the arithmetic.
+    """
+
+    def __init__(self, network: nn.Module, *, use_mirror: bool = False) -> None:
+        """Wrap the network; it is put into evaluation mode."""
+        super().__init__()
+        self.network = network.eval()
+        self.use_mirror = use_mirror
+
+    def forward(self, frame: Tensor) -> Tensor:
+        """Return (1, 1, H, W) float32 probabilities for (1, H, W, 3) uint8 RGB."""
+        image = frame.to(torch.float32).permute(0, 3, 1, 2) * (1.0 / _LEVEL_MAX)
+        if not self.use_mirror:
+            return torch.sigmoid(self.network(image))
+        both = torch.sigmoid(self.network(torch.cat([image, image.flip(3)], dim=0)))
+        return (both[:1] + both[1:].flip(3)) * 0.5
+
+
+def export_onnx(module: DeployedSegmenter, *, height_px: int, width_px: int) -> bytes:
+    """Return the ONNX file: fixed shapes, no external data, checked.
+
+    Args:
+        module: The network with its stages.
+        height_px: Height of the input.
+        width_px: Width of the input.
+
+    Returns:
+        Bytes of the file.
+    """
+    buffer = io.BytesIO()
+    example = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8)
+    torch.onnx.export(
+        module.eval(),
+        (example,),
+        buffer,
+        input_names=[INPUT_NAME],
+        output_names=[OUTPUT_NAME],
+        opset_version=_OPSET,
+        dynamo=False,
+        external_data=False,
+    )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    model.producer_name, model.producer_version = "trocar", ""
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@dataclass(frozen=True)
+class ExportParity:
+    """Agreement of the exported model with torch over some images.
+
+    Attributes:
+        prob_difference_max: Largest absolute difference of one probability.
+        dice_difference_max: Largest absolute difference of an image's Dice against its reference.
+        mask_dice_min: Smallest Dice between the two masks of an image.
+        image_count: Number of images.
+    """
+
+    prob_difference_max: float
+    dice_difference_max: float
+    mask_dice_min: float
+    image_count: int
+
+
+def measure_parity(
+    module: DeployedSegmenter,
+    model: bytes,
+    images: Sequence[NDArray[np.uint8]],
+    references: Sequence[NDArray[np.bool_]],
+    *,
+    prob_threshold: float,
+) -> ExportParity:
+    """Run both on the same images.
+
+    Args:
+        module: What was exported.
+        model: The ONNX file.
+        images: (H, W, 3) uint8 RGB at the network's resolution; at least one.
+        references: (H, W) bool for each image.
+        prob_threshold: Operating point.
+
+    Returns:
+        The agreement.
+
+    Raises:
+        ValueError: No images.
+    """
+    if not images:
+        raise ValueError("expected at least one image: parity over none proves nothing")
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    difference, dice_difference, agreement = 0.0, 0.0, 1.0
+    for image, reference in zip(images, references, strict=True):
+        with torch.no_grad():
+            expected = module(torch.from_numpy(image[np.newaxis].copy())).numpy()[0, 0]
+        got = np.asarray(session.run([OUTPUT_NAME], {INPUT_NAME: image[np.newaxis]})[0])[0, 0]
+        masks = expected >= prob_threshold, got >= prob_threshold
+        difference = max(difference, float(np.abs(expected - got).max()))
+        dice_difference = max(dice_difference, abs(dice(masks[0], reference) - dice(masks[1], reference)))
+        agreement = min(agreement, dice(*masks))
+    return ExportParity(
+        prob_difference_max=difference,
+        dice_difference_max=dice_difference,
+        mask_dice_min=agreement,
+        image_count=len(images),
+    )

@@ -1,0 +1,1 @@
+"""Polyp segmentation in the toolchain: train, evaluate, pack."""
