@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def require_parity(report: ReferenceCaseReport, backend: Backend) -> None:
         )
 
 
-def _load(data: bytes, spec: TensorSpec) -> NDArray[np.generic]:
+def _load(data: bytes, spec: TensorSpec) -> NDArray[Any]:
     """Read one npy file and compare it with the manifest."""
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)

@@ -52,14 +52,15 @@ class RgbResizer:
         """
         if pixels.shape[:2] == (self._height_px, self._width_px):
             return pixels
-        return self._reformatter.reformat(
+        resized = self._reformatter.reformat(
             VideoFrame.from_numpy_buffer(pixels, format="rgb24"),
             width=self._width_px,
             height=self._height_px,
             format="rgb24",
             interpolation=Interpolation.AREA,
             threads=1,
-        ).to_ndarray()
+        )
+        return np.asarray(resized.to_ndarray(), dtype=np.uint8)
 
 
 # @need-ids: SRS_POLYP_008

@@ -1,0 +1,109 @@
+"""Commands that look and check: units, show, pack verify, selftest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from trocar.backends.request import BackendRequest
+from trocar.cli.catalogue import UNITS, find_unit, need_ids
+from trocar.cli.console import Console
+from trocar.cli.exit_codes import OK
+from trocar.contracts.manifest import ModelManifest
+from trocar.packs.verify import verify_pack
+
+__all__ = ["pack_verify", "selftest", "show", "units"]
+
+_SELFTEST_AGE_MS_MAX = 1000
+
+
+def units(options: argparse.Namespace, console: Console) -> int:
+    """List the units."""
+    del options
+    fields = [
+        {"unit": entry.name, "application": entry.application, "summary": entry.summary}
+        for entry in UNITS
+    ]
+    lines = [f"{entry.name:24} {entry.application:12} {entry.summary}" for entry in UNITS]
+    console.result({"units": fields}, [*lines, "next: trocar show polyp_segmentation"])
+    return OK
+
+
+# @need-ids: SRS_PACK_005, SRS_MAINT_001, RCM_CARD_001
+def show(options: argparse.Namespace, console: Console) -> int:
+    """Show one unit: contract, requirement and risk ids, model card."""
+    entry = find_unit(options.unit)
+    pack = verify_pack(options.pack or entry.pack)
+    ids = need_ids(entry.name)
+    fields: dict[str, Any] = {
+        "unit": entry.name,
+        "application": entry.application,
+        "pack": pack.manifest.pack_id,
+        "pack_digest": pack.digest,
+        **ids,
+        "contracts": {
+            name: contract.model_json_schema() for name, contract in entry.contracts.items()
+        },
+        "manifest": json.loads(pack.manifest.model_dump_json()),
+        "card": pack.card,
+    }
+    lines = [
+        f"{entry.name} ({entry.application}): {entry.summary}",
+        f"pack {pack.manifest.pack_id}, digest {pack.digest}",
+        f"requirements  {', '.join(ids['requirements'])}",
+        f"risk controls {', '.join(ids['risk_controls'])}",
+        "",
+        pack.card,
+        "Contracts as JSON Schema: trocar show " + entry.name + " --json",
+    ]
+    console.result(fields, lines)
+    return OK
+
+
+# @need-ids: SRS_PACK_001
+def pack_verify(options: argparse.Namespace, console: Console) -> int:
+    """Verify one pack."""
+    pack = verify_pack(Path(options.folder))
+    manifest = pack.manifest
+    console.result(
+        {"pack": manifest.pack_id, "unit": manifest.unit, "digest": pack.digest, "is_sound": True},
+        [
+            f"sound: {manifest.pack_id} for {manifest.unit}, digest {pack.digest}",
+            _signature_line(manifest),
+        ],
+    )
+    return OK
+
+
+def _signature_line(manifest: ModelManifest) -> str:
+    """Say what the verification did not cover."""
+    return f"not signed: format {manifest.format_version} has digests only; trust in the origin is not proven"
+
+
+# @need-ids: SRS_PACK_004
+def selftest(options: argparse.Namespace, console: Console) -> int:
+    """Verify each unit's pack and replay its reference case on the engine asked for."""
+    request: BackendRequest = options.request
+    fields, lines = [], []
+    for entry in UNITS:
+        opened = entry.open(
+            options.pack or entry.pack, request, frame_age_ms_max=_SELFTEST_AGE_MS_MAX
+        )
+        report, info = opened.reference_case, opened.unit.info
+        fields.append(
+            {
+                "unit": entry.name,
+                "pack": info.pack_id,
+                "backend": info.backend.model_dump(),
+                "reference_case": report.model_dump(),
+            }
+        )
+        lines.append(
+            f"passed: {entry.name}, {info.pack_id} on {info.backend.engine} {info.backend.provider} "
+            f"{info.backend.precision}: probability within {report.prob_difference_max:.2g} "
+            f"(limit {report.prob_difference_limit}), mask Dice {report.mask_dice:.4f} (limit {report.mask_dice_limit})"
+        )
+    console.result({"selftest": fields, "passed": True}, lines)
+    return OK

@@ -1,0 +1,94 @@
+"""What the command line shows: text for people, one JSON object for machines, and a log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+import structlog
+from tqdm import tqdm
+
+from trocar import RESEARCH_NOTICE, __version__
+
+__all__ = ["Console", "Progress", "configure_log"]
+
+Progress = Callable[[int], None]
+"""Called with the number of frames done so far."""
+
+_BAR_FORMAT: Final = "{desc} {n_fmt}/{total_fmt} frames |{bar}| {elapsed} {rate_fmt}"
+
+
+class Console:
+    """Output of one command.
+
+    Results go to standard output, everything else to standard error, so that ``--json`` can be piped.
+
+    Args:
+        as_json: Print results as one JSON object.
+        out: Where results go.
+        err: Where notice, progress and errors go.
+    """
+
+    def __init__(
+        self, *, as_json: bool, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self._as_json = as_json
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+
+    # @need-ids: SRS_NOTICE_001, RCM_NOTICE_001
+    def notice(self) -> None:
+        """Say that this is research software, before anything else."""
+        self._err.write(f"trocar {__version__} - {RESEARCH_NOTICE}\n")
+
+    # @need-ids: SRS_CLI_004
+    def result(self, fields: dict[str, Any], lines: list[str]) -> None:
+        """Print a result: ``fields`` for machines, ``lines`` for people."""
+        if self._as_json:
+            stamped = {"trocar": __version__, "notice": RESEARCH_NOTICE, **fields}
+            self._out.write(json.dumps(stamped, indent=2, sort_keys=False) + "\n")
+        else:
+            self._out.write("\n".join(lines) + "\n")
+
+    def message(self, text: str) -> None:
+        """Print one line for people, next to the results."""
+        self._err.write(text + "\n")
+
+    def progress(self, title: str, total: int | None) -> tuple[Progress, Callable[[], None]]:
+        """Return a progress function and the function that ends it."""
+        bar = tqdm(
+            total=total,
+            desc=title,
+            file=self._err,
+            bar_format=_BAR_FORMAT if total else None,
+            unit=" frames",
+            disable=not self._err.isatty(),
+            leave=False,
+        )
+
+        def update(done_count: int) -> None:
+            bar.update(done_count - bar.n)
+
+        return update, bar.close
+
+
+# @need-ids: SRS_LOG_001
+def configure_log(*, is_verbose: bool) -> None:
+    """Send the structured log to standard error as JSON lines; warnings only, unless verbose.
+
+    The log carries names, counts and times. It never carries pixels, and no header of a file.
+    """
+    level = logging.INFO if is_verbose else logging.WARNING
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,173 @@
+"""``trocar``: run, stream and check units from the command line.
+
+Exit codes: 0 done; 2 usage; 3 done, but some input could not be decoded; 65 bad input or contract; 66 pack not sound; 69 engine not
+available; 70 a fault of Trocar; 73 a result could not be written; 74 the source was lost; 130 interrupted, outputs intact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from trocar import RESEARCH_NOTICE, __version__
+from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.cli import commands_run, commands_show
+from trocar.cli.console import Console, configure_log
+from trocar.cli.exit_codes import INTERRUPTED, USAGE
+from trocar.contracts.errors import InvariantError, TrocarError
+from trocar.contracts.limits import DEADLINE_MS_DEFAULT, THREAD_COUNT_MAX
+
+__all__ = ["build_parser", "main"]
+
+
+# @need-ids: SRS_CLI_001, SRS_CLI_002, SRS_ERROR_001
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after ``trocar``; those of the process when None.
+
+    Returns:
+        The exit code.
+    """
+    parser = build_parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as exc:
+        return USAGE if exc.code else 0
+    if options.run_command is None:
+        parser.print_help()
+        return USAGE
+    console = Console(as_json=options.json)
+    configure_log(is_verbose=options.verbose)
+    console.notice()
+    try:
+        options.request = _request(options)
+        return int(options.run_command(options, console))
+    except TrocarError as exc:
+        console.message(exc.diagnostics())
+        return exc.exit_code
+    except KeyboardInterrupt:
+        console.message("stopped before the run began; nothing was written")
+        return INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - outermost loop: a bug must end as an error with a code, with its record
+        structlog.get_logger().exception("unexpected", kind=type(exc).__name__)
+        bug = InvariantError(
+            f"unexpected {type(exc).__name__}: {exc}",
+            advice="this is a fault of Trocar; report it with the log above",
+        )
+        console.message(bug.diagnostics())
+        return bug.exit_code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    common.add_argument("--verbose", action="store_true", help="log every step to standard error")
+    parser = argparse.ArgumentParser(
+        prog="trocar",
+        description=f"Inference units for real-time medical imaging. {RESEARCH_NOTICE}.",
+        epilog="start with: trocar demo",
+    )
+    parser.add_argument("--version", action="version", version=f"trocar {__version__}")
+    parser.set_defaults(run_command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_run_commands(commands, common)
+    _add_show_commands(commands, common)
+    return parser
+
+
+def _add_run_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Add demo, run and stream."""
+    engine = _engine_options()
+    demo = commands.add_parser(
+        "demo", parents=[common, engine], help="run the main job on the clip that comes with it"
+    )
+    demo.add_argument("-o", "--output", type=Path, default=Path("trocar-demo"), help="folder")
+    demo.set_defaults(run_command=commands_run.demo)
+    run = commands.add_parser(
+        "run", parents=[common, engine], help="run a unit on images or a video, every frame"
+    )
+    run.add_argument("unit", metavar="UNIT")
+    run.add_argument("input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video")
+    run.add_argument("-o", "--output", type=Path, required=True, help="folder")
+    run.add_argument("--replace", action="store_true", help="replace an earlier record in OUT")
+    run.set_defaults(run_command=commands_run.run)
+    stream = commands.add_parser(
+        "stream", parents=[common, engine], help="run a unit on a live stream, newest frame first"
+    )
+    stream.add_argument("unit", metavar="UNIT")
+    stream.add_argument("--source", required=True, metavar="URI", help="file:PATH")
+    stream.add_argument(
+        "--sink", required=True, action="append", metavar="URI",
+        help="mp4:PATH, jsonl:PATH, latency:FOLDER or masks:FOLDER; may be given several times",
+    )
+    stream.add_argument("--deadline-ms", type=int, default=DEADLINE_MS_DEFAULT)
+    stream.add_argument("--loop", type=int, default=1, help="play a file this many times")
+    stream.add_argument(
+        "--as-fast-as-possible", action="store_true", help="take every frame, in its own time"
+    )
+    stream.set_defaults(run_command=commands_run.stream)
+
+
+def _add_show_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Add units, show, pack and selftest."""
+    units = commands.add_parser("units", parents=[common], help="list the units")
+    units.set_defaults(run_command=commands_show.units)
+    show = commands.add_parser(
+        "show", parents=[common], help="show a unit's contract, requirements, risk controls and card"
+    )
+    show.add_argument("unit", metavar="UNIT")
+    show.add_argument("--pack", type=Path, help="folder of another pack")
+    show.set_defaults(run_command=commands_show.show)
+    pack = commands.add_parser("pack", help="work with model packs")
+    pack_commands = pack.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verify = pack_commands.add_parser("verify", parents=[common], help="check a pack's every byte")
+    verify.add_argument("folder", metavar="DIR")
+    verify.set_defaults(run_command=commands_show.pack_verify)
+    selftest = commands.add_parser(
+        "selftest", parents=[common, _engine_options()], help="replay the packs' reference cases"
+    )
+    selftest.set_defaults(run_command=commands_show.selftest)
+
+
+def _engine_options() -> argparse.ArgumentParser:
+    """Return the options that choose what runs."""
+    defaults = BackendRequest()
+    engine = argparse.ArgumentParser(add_help=False)
+    engine.add_argument("--pack", type=Path, help="folder of another pack")
+    engine.add_argument(
+        "--engine", choices=[one.value for one in Engine], default=defaults.engine.value
+    )
+    engine.add_argument(
+        "--precision", choices=[one.value for one in Precision], default=defaults.precision.value
+    )
+    engine.add_argument(
+        "--threads", type=int, default=defaults.thread_count, choices=range(1, THREAD_COUNT_MAX + 1),
+        metavar="N", help=f"threads inside one call, 1 to {THREAD_COUNT_MAX}",
+    )
+    return engine
+
+
+def _request(options: argparse.Namespace) -> BackendRequest:
+    """Return what must run; commands without engine options get the default."""
+    if not hasattr(options, "engine"):
+        return BackendRequest()
+    return BackendRequest(
+        engine=Engine(options.engine),
+        precision=Precision(options.precision),
+        thread_count=options.threads,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

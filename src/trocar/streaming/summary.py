@@ -1,0 +1,82 @@
+"""What a run is told, and what it reports at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import Field
+
+from trocar.contracts.base import Contract
+from trocar.contracts.limits import DEADLINE_MS_DEFAULT, FROZEN_AFTER_MS_DEFAULT
+from trocar.contracts.outcome import Reason
+from trocar.streaming.pacing import Pacing, StreamKind
+
+__all__ = ["EndedBecause", "StreamConfig", "StreamSummary"]
+
+
+class StreamConfig(Contract):
+    """How a stream is run.
+
+    Attributes:
+        pacing: In real time, with deadlines and drops; or as fast as possible, with neither.
+        kind: Video, or unrelated stills.
+        deadline_ms: Age up to which a result is in time [ms].
+        frozen_after_ms: Time for which identical frames may arrive [ms].
+        frame_count_max: The run ends after so many answered frames; None means at the end of the source.
+    """
+
+    pacing: Pacing
+    kind: StreamKind = StreamKind.VIDEO
+    deadline_ms: int = Field(default=DEADLINE_MS_DEFAULT, gt=0, le=60_000)
+    frozen_after_ms: int = Field(default=FROZEN_AFTER_MS_DEFAULT, gt=0, le=60_000)
+    frame_count_max: int | None = Field(default=None, ge=1)
+
+
+class EndedBecause(StrEnum):
+    """Why a run ended."""
+
+    SOURCE_ENDED = "source_ended"
+    STOPPED = "stopped"
+    FRAME_COUNT_MAX = "frame_count_max"
+    FAILED = "failed"
+
+
+class StreamSummary(Contract):
+    """The account of one run; ``received_count = answered_count + displaced_count + undelivered_count``.
+
+    Attributes:
+        source_id: The source.
+        started_at: Wall-clock time of the begin, ISO 8601 with zone.
+        ended_at: The same of the end.
+        duration_ms: Monotonic time between them [ms].
+        ended_because: Why the run ended.
+        error_code: Code of the error that ended it, or None.
+        received_count: Frames that the source delivered.
+        answered_count: Frames with a record: a finding, or the reason for none.
+        finding_count: Frames with a finding.
+        withheld_counts: Frames without one, by reason; reasons that did not occur are left out.
+        displaced_count: Frames dropped because a newer one came before the unit was free.
+        undelivered_count: Frames that were waiting when the run ended.
+        unlisted_drop_count: Dropped frames beyond the length of the ledger.
+        late_count: Records whose verdict is "missed".
+        missed_count: ``late_count + displaced_count``: a dropped frame counts as missed.
+        decode_error_count: Frames that could not be decoded, whether or not they were answered.
+    """
+
+    source_id: str
+    started_at: str
+    ended_at: str
+    duration_ms: float = Field(ge=0.0)
+    ended_because: EndedBecause
+    error_code: str | None
+    received_count: int = Field(ge=0)
+    answered_count: int = Field(ge=0)
+    finding_count: int = Field(ge=0)
+    withheld_counts: Mapping[Reason, int]
+    displaced_count: int = Field(ge=0)
+    undelivered_count: int = Field(ge=0)
+    unlisted_drop_count: int = Field(ge=0)
+    late_count: int = Field(ge=0)
+    missed_count: int = Field(ge=0)
+    decode_error_count: int = Field(ge=0)

@@ -1,0 +1,135 @@
+"""The device's source as the rules need it: modules, classes, comments, dependencies."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from trocar_lab.evidence.metamodel import Frozen, split_list
+
+_COMMENT: Final = re.compile(r"^\s*#\s*@need-ids:(?P<ids>.*)$")
+_REQUIREMENT: Final = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?(?P<spec>[^;]*)")
+DEVICE_EXTRAS: Final = ("cpu", "openvino")
+LAB_EXTRAS: Final = frozenset({"lab", "docs", "check"})
+
+
+class NeedComment(Frozen):
+    """One ``# @need-ids:`` comment."""
+
+    path: str
+    line: int
+    need_ids: tuple[str, ...]
+
+
+class DeviceSource(Frozen):
+    """What the source of the device holds.
+
+    Attributes:
+        modules: Importable module to its top-level classes; packages and ``__main__`` left out.
+        packages: Importable packages.
+        comments: Every need-id comment.
+        dependencies: Normalised distribution name to specifier: base and the device's extras.
+        other_dependencies: The same for further device extras, which a SOUP need may name.
+        faults: Files that cannot be read.
+    """
+
+    modules: Mapping[str, frozenset[str]]
+    packages: frozenset[str]
+    comments: tuple[NeedComment, ...]
+    dependencies: Mapping[str, str]
+    other_dependencies: Mapping[str, str]
+    faults: tuple[str, ...] = ()
+
+    def has_symbol(self, symbol: str) -> bool:
+        """Return whether ``trocar.x.y`` or ``trocar.x.y:Name`` exists."""
+        module, _, name = symbol.partition(":")
+        if name:
+            return name in self.modules.get(module, frozenset())
+        return module in self.modules or module in self.packages
+
+
+def read_device_source(root: Path) -> DeviceSource:
+    """Return what ``src/trocar`` and ``pyproject.toml`` under ``root`` hold.
+
+    Args:
+        root: Repository root.
+    """
+    modules: dict[str, frozenset[str]] = {}
+    packages: set[str] = set()
+    comments: list[NeedComment] = []
+    faults: list[str] = []
+    base = root / "src"
+    for path in sorted((base / "trocar").rglob("*.py")):
+        name = ".".join(path.relative_to(base).with_suffix("").parts)
+        place = path.relative_to(root).as_posix()
+        text = path.read_text(encoding="utf-8")
+        comments += _comments(text, place)
+        try:
+            tree = ast.parse(text)
+        except SyntaxError as exc:
+            faults.append(f"{place}: {exc}")
+            continue
+        if name.endswith(".__init__"):
+            packages.add(name.removesuffix(".__init__"))
+        elif not name.endswith(".__main__"):
+            modules[name] = frozenset(
+                node.name for node in tree.body if isinstance(node, ast.ClassDef)
+            )
+    dependencies, other = _dependencies(root / "pyproject.toml")
+    return DeviceSource(
+        modules=modules,
+        packages=frozenset(packages),
+        comments=tuple(comments),
+        dependencies=dependencies,
+        other_dependencies=other,
+        faults=tuple(faults),
+    )
+
+
+def _comments(text: str, place: str) -> list[NeedComment]:
+    """Return the need-id comments of one file."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _COMMENT.match(line)
+        if match:
+            found.append(
+                NeedComment(path=place, line=number, need_ids=tuple(split_list(match["ids"])))
+            )
+    return found
+
+
+def _dependencies(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the declared dependencies of the device and those of its other extras."""
+    if not path.is_file():
+        return {}, {}
+    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+    extras: dict[str, list[str]] = project.get("optional-dependencies", {})
+    device = [
+        *project.get("dependencies", []),
+        *(line for name in DEVICE_EXTRAS for line in extras.get(name, [])),
+    ]
+    other = [line for name, lines in extras.items() if name not in LAB_EXTRAS for line in lines]
+    if "requires-python" in project:
+        other.append(f"python{project['requires-python']}")
+    return _by_name(device), _by_name(other)
+
+
+def _by_name(lines: list[str]) -> dict[str, str]:
+    """Return normalised name to specifier; ``==x`` becomes ``x``."""
+    found: dict[str, str] = {}
+    for line in lines:
+        match = _REQUIREMENT.match(line.strip())
+        if match:
+            spec = match["spec"].replace(" ", "")
+            pinned = spec.startswith("==") and "," not in spec
+            found[normalised_name(match["name"])] = spec.removeprefix("==") if pinned else spec
+    return found
+
+
+def normalised_name(name: str) -> str:
+    """Return a distribution name in the form of PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,27 @@
+"""Errors of the trace toolchain; each message says what to change."""
+
+from __future__ import annotations
+
+
+class TraceError(Exception):
+    """Root of what the trace toolchain raises."""
+
+
+class MetamodelError(TraceError):
+    """The metamodel table contradicts itself."""
+
+
+class NeedsSourceError(TraceError):
+    """A need directive in a source file cannot be read without doubt."""
+
+
+class GraphError(TraceError):
+    """A needs.json file is not one that this toolchain can judge."""
+
+
+class EvidenceError(TraceError):
+    """An evidence file cannot be read as a whole."""
+
+
+class RecordError(TraceError):
+    """A waiver or a not-applicable record is incomplete."""

@@ -1,0 +1,158 @@
+"""Statistics of one latency arm: pure functions of the raw times, nothing stored and nothing left out.
+
+The exact binomial bounds are those of the device (``trocar.streaming.latency_statistics``). They are nominal, because
+neighbouring frames share clock and heat; the block bootstrap and the longest run of misses stand beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from trocar.contracts.errors import require
+from trocar.streaming.latency_statistics import miss_ratio_interval, percentile_of_sorted
+
+ONE_SIDED_TAIL: Final = 0.05
+TWO_SIDED_TAIL: Final = 0.025
+STABLE_BLOCK_COUNT: Final = 3
+STABLE_SPREAD_MAX: Final = 0.02
+BOOTSTRAP_COUNT: Final = 2000
+BOOTSTRAP_SEED: Final = 20_260_101
+DROPPED_NS: Final = 2**62
+"""Age of a frame that never had a result: older than any other, so that it counts in every percentile."""
+
+Int64s = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lower and upper end; an end that the sample does not bound is None."""
+
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class MissRatio:
+    """Misses of all frames.
+
+    Attributes:
+        miss_count: Late and dropped frames.
+        frame_count: All frames.
+        lower_one_sided: Exact one-sided 95 % lower bound.
+        upper_one_sided: Exact one-sided 95 % upper bound.
+        lower_two_sided: Lower end of the exact two-sided 95 % interval.
+        upper_two_sided: Upper end of the same.
+    """
+
+    miss_count: int
+    frame_count: int
+    lower_one_sided: float
+    upper_one_sided: float
+    lower_two_sided: float
+    upper_two_sided: float
+
+    @property
+    def ratio(self) -> float:
+        """Observed share of misses."""
+        return self.miss_count / self.frame_count
+
+
+def miss_ratio(miss_count: int, frame_count: int) -> MissRatio:
+    """Return misses with their exact bounds (Clopper and Pearson 1934)."""
+    lower_one, upper_one = miss_ratio_interval(miss_count, frame_count, tail=ONE_SIDED_TAIL)
+    lower_two, upper_two = miss_ratio_interval(miss_count, frame_count, tail=TWO_SIDED_TAIL)
+    return MissRatio(miss_count, frame_count, lower_one, upper_one, lower_two, upper_two)
+
+
+def percentile_ranks(frame_count: int, fraction: float) -> tuple[int | None, int | None]:
+    """Return the ranks (from 1) of the order statistics that hold a percentile with 95 % confidence.
+
+    Args:
+        frame_count: Frames, at least one.
+        fraction: The percentile, in (0, 1).
+
+    Returns:
+        Lower and upper rank; None where the sample has no order statistic far enough out.
+
+    Source:
+        David & Nagaraja, Order Statistics (2003), 7.1: P(X(r) <= q <= X(s)) = P(r <= B < s), B binomial(n, fraction).
+    """
+    require(frame_count > 0 and 0.0 < fraction < 1.0, f"p{fraction} of {frame_count} frames")
+    # P(B <= lower - 1) must not exceed the tail, and P(B >= upper) must not either.
+    lower = int(binom.ppf(TWO_SIDED_TAIL, frame_count, fraction))
+    while lower > 0 and float(binom.cdf(lower - 1, frame_count, fraction)) > TWO_SIDED_TAIL:
+        lower -= 1
+    upper = int(binom.ppf(1.0 - TWO_SIDED_TAIL, frame_count, fraction)) + 1
+    return (lower if lower >= 1 else None), (upper if upper <= frame_count else None)
+
+
+def percentile(ages_ns: Sequence[int], fraction: float) -> int:
+    """Return a percentile by nearest rank of values sorted upwards [ns]."""
+    return percentile_of_sorted(ages_ns, fraction)
+
+
+def percentile_interval(ages_ns: Sequence[int], fraction: float) -> Bounds:
+    """Return the values at the ranks of ``percentile_ranks``, of values sorted upwards [ns]."""
+    lower, upper = percentile_ranks(len(ages_ns), fraction)
+    return Bounds(
+        lower=None if lower is None else ages_ns[lower - 1],
+        upper=None if upper is None else ages_ns[upper - 1],
+    )
+
+
+def block_bootstrap(segments: Iterable[Bools], *, block_length: int) -> Bounds:
+    """Return the 95 % percentile interval of the miss ratio over resampled blocks of neighbouring frames.
+
+    Args:
+        segments: Misses of each uninterrupted stretch; no block reaches across two of them.
+        block_length: Frames in a block, at least one.
+
+    Returns:
+        The interval. Without any miss it is [0, 0] and says nothing: the exact bound stands alone then.
+    """
+    require(block_length > 0, f"blocks of {block_length} frames")
+    sums: list[int] = []
+    sizes: list[int] = []
+    for misses in segments:
+        for begin in range(0, len(misses), block_length):
+            block = misses[begin : begin + block_length]
+            sums.append(int(block.sum()))
+            sizes.append(len(block))
+    require(bool(sizes), "bootstrap of no frames")
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    misses_of, frames_of = np.asarray(sums), np.asarray(sizes)
+    ratios = np.empty(BOOTSTRAP_COUNT)
+    for number in range(BOOTSTRAP_COUNT):
+        chosen = generator.integers(0, len(sizes), len(sizes))
+        ratios[number] = misses_of[chosen].sum() / frames_of[chosen].sum()
+    lower, upper = np.quantile(ratios, [TWO_SIDED_TAIL, 1.0 - TWO_SIDED_TAIL])
+    return Bounds(lower=float(lower), upper=float(upper))
+
+
+def longest_run(misses: Bools) -> int:
+    """Return the length of the longest row of misses without a frame in time between them."""
+    padded = np.concatenate(([0], misses.astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(padded))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def output_intervals(segments: Iterable[Int64s]) -> Int64s:
+    """Return the times between neighbouring results inside each uninterrupted stretch [ns]."""
+    gaps = [np.diff(available_ns) for available_ns in segments]
+    return np.concatenate(gaps) if gaps else np.empty(0, dtype=np.int64)
+
+
+def is_stable(medians_ns: Sequence[float]) -> bool:
+    """Return whether the last blocks agree: their medians lie within 2 % of the smallest one."""
+    last = list(medians_ns)[-STABLE_BLOCK_COUNT:]
+    if len(last) < STABLE_BLOCK_COUNT or not all(math.isfinite(value) for value in last):
+        return False
+    return max(last) - min(last) <= STABLE_SPREAD_MAX * min(last)

@@ -1,0 +1,1 @@
+"""Rendered medical images with exact truth: what ships and what tests may use."""

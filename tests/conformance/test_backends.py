@@ -1,0 +1,267 @@
+"""One suite for every backend: what the port promises, each adapter keeps."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from simulators.packs import tiny_model, tiny_reference, write_tiny_pack
+
+from trocar.backends.reference_case import replay_reference_case, require_parity
+from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.select import open_backend
+from trocar.contracts.errors import BackendUnavailableError, ContractError, IncompatiblePackError
+from trocar.contracts.ports import Backend
+from trocar.packs.verify import VerifiedPack
+
+REQUESTS = [
+    pytest.param(BackendRequest(thread_count=1), id="onnxruntime-cpu-fp32"),
+    pytest.param(
+        BackendRequest(engine=Engine.OPENVINO_CPU, thread_count=1), id="openvino-cpu-fp32"
+    ),
+    pytest.param(
+        BackendRequest(engine=Engine.OPENVINO_CPU, precision=Precision.BF16, thread_count=1),
+        id="openvino-cpu-bf16",
+    ),
+]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> VerifiedPack:
+    """Return the tiny pack."""
+    return write_tiny_pack(tmp_path / "pack")
+
+
+def _open(pack: VerifiedPack, request: BackendRequest) -> Backend:
+    """Open a backend, or skip with the reason where this processor cannot run the precision."""
+    module = "openvino" if request.engine is Engine.OPENVINO_CPU else "onnxruntime"
+    assert importlib.util.find_spec(module) is not None, f"{module} belongs to the test environment"
+    try:
+        return open_backend(pack.model, pack.manifest, request)
+    except BackendUnavailableError as exc:
+        if request.precision is Precision.BF16 and "would run f32" in exc.problem:
+            pytest.skip(f"this processor has no bfloat16: {exc.problem}")
+        raise
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+class TestBackend:
+    """What every backend promises."""
+
+    @pytest.mark.verifies("SRS_BACKEND_001", extent="full", technique="conformance")
+    @pytest.mark.controls("RCM_BACKEND_001")
+    def test_what_was_asked_for_is_what_runs(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """The record must name what really ran."""
+        info = _open(pack, request_).info
+        assert info.precision == request_.precision.value
+        assert info.thread_count == request_.thread_count
+        assert info.engine.startswith(request_.engine.value.split("-")[0])
+
+    @pytest.mark.verifies("SRS_BACKEND_004", extent="full", technique="conformance")
+    def test_output_is_that_of_the_reference_case(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """Every engine computes the same function, within the pack's tolerance."""
+        batch, expected = tiny_reference()
+        got = _open(pack, request_).infer(batch)
+        assert got.shape == expected.shape
+        assert got.dtype == np.float32
+        assert np.abs(got - expected).max() <= pack.manifest.parity.prob_difference_max
+
+    @pytest.mark.verifies("SRS_BACKEND_005", extent="full", technique="conformance")
+    @pytest.mark.controls("RCM_PARITY_001", "RCM_SELFTEST_001")
+    def test_reference_case_is_within_limits(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """The gate lets a good engine pass, and says how good."""
+        backend = _open(pack, request_)
+        report = _replay(backend, pack)
+        require_parity(report, backend)
+        assert report.mask_pixel_count > 0
+        assert report.mask_dice == 1.0
+
+    @pytest.mark.verifies("SRS_BACKEND_004", extent="full", technique="equivalence")
+    @pytest.mark.parametrize(
+        "batch",
+        [
+            np.zeros((1, 64, 64, 3), np.float32),
+            np.zeros((1, 3, 64, 64), np.uint8),
+            np.zeros((64, 64, 3), np.uint8),
+            np.zeros((2, 64, 64, 3), np.uint8),
+            np.zeros((1, 64, 64, 6), np.uint8)[..., ::2],
+        ],
+        ids=["dtype", "axes", "no batch", "two images", "strided"],
+    )
+    def test_other_input_is_refused(
+        self, pack: VerifiedPack, request_: BackendRequest, batch: np.ndarray[Any, Any]
+    ) -> None:
+        """An engine must not reinterpret memory."""
+        backend = _open(pack, request_)
+        with pytest.raises(ContractError, match="expected input frame"):
+            backend.infer(batch)
+
+    @pytest.mark.verifies("SRS_BACKEND_004", extent="partial", technique="conformance")
+    def test_result_outlives_the_next_call(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """A result of one frame must not change when the next one is computed."""
+        backend = _open(pack, request_)
+        batch, _ = tiny_reference()
+        first = backend.infer(batch)
+        kept = first.copy()
+        backend.infer(np.zeros_like(batch))
+        np.testing.assert_array_equal(first, kept)
+
+    @pytest.mark.verifies("SRS_BACKEND_004", extent="partial", technique="conformance")
+    def test_input_is_not_modified_and_may_be_read_only(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """A frame belongs to its source."""
+        batch, _ = tiny_reference()
+        batch.flags.writeable = False
+        kept = batch.copy()
+        _open(pack, request_).infer(batch)
+        np.testing.assert_array_equal(batch, kept)
+
+    def test_close_may_be_called_twice(self, pack: VerifiedPack, request_: BackendRequest) -> None:
+        """Clean-up paths meet."""
+        backend = _open(pack, request_)
+        backend.close()
+        backend.close()
+
+    @pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="fault_injection")
+    def test_broken_model_is_a_typed_error(
+        self, pack: VerifiedPack, request_: BackendRequest
+    ) -> None:
+        """No engine's own exception reaches the user."""
+        if request_.precision is Precision.BF16:
+            _open(pack, request_)
+        with pytest.raises(BackendUnavailableError):
+            open_backend(b"not a model", pack.manifest, request_)
+
+    @pytest.mark.verifies("SRS_BACKEND_004", extent="full", technique="fault_injection")
+    def test_model_that_differs_from_its_manifest_is_refused(
+        self, tmp_path: Path, request_: BackendRequest
+    ) -> None:
+        """Before the first frame, not at it."""
+        good = write_tiny_pack(tmp_path / "good")
+        _open(good, request_)
+        output = good.manifest.output.model_copy(update={"shape": (1, 1, 32, 32)})
+        manifest = good.manifest.model_copy(update={"output": output})
+        with pytest.raises(ContractError, match="expected output prob"):
+            open_backend(tiny_model(), manifest, request_)
+
+
+def _replay(backend: Backend, pack: VerifiedPack) -> Any:
+    """Replay the pack's reference case."""
+    return replay_reference_case(
+        backend,
+        pack.manifest,
+        reference_input=pack.content[pack.manifest.reference_input],
+        reference_output=pack.content[pack.manifest.reference_output],
+    )
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_BACKEND_001", measure="requests answered by another provider", acceptance="0"
+)
+@pytest.mark.parametrize("engine", [Engine.ONNXRUNTIME_CUDA, Engine.ONNXRUNTIME_TENSORRT])
+def test_missing_provider_is_an_error_and_no_other_one_runs(
+    pack: VerifiedPack, engine: Engine
+) -> None:
+    """ONNX Runtime would give a CPU session with a warning; a device must not."""
+    import onnxruntime  # noqa: PLC0415
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has a GPU build of ONNX Runtime")
+    with pytest.raises(BackendUnavailableError, match="ExecutionProvider") as caught:
+        open_backend(pack.model, pack.manifest, BackendRequest(engine=engine))
+    assert "pip install" in caught.value.advice
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.BF16])
+def test_precision_that_the_engine_would_ignore_is_refused(
+    pack: VerifiedPack, precision: Precision
+) -> None:
+    """A silent change of precision changes results."""
+    with pytest.raises(BackendUnavailableError, match="offers"):
+        open_backend(pack.model, pack.manifest, BackendRequest(precision=precision))
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_engine_that_is_not_installed_is_named(
+    pack: VerifiedPack, request_: BackendRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what to type."""
+    name = "openvino" if request_.engine is Engine.OPENVINO_CPU else "onnxruntime"
+    monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(BackendUnavailableError, match="not installed") as caught:
+        open_backend(pack.model, pack.manifest, request_)
+    assert "pip install" in caught.value.advice
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_PARITY_001",
+    measure="engines outside the pack's tolerance that may serve",
+    acceptance="0",
+)
+@pytest.mark.parametrize("fault", ["shifted", "not a number", "empty mask"])
+def test_engine_outside_the_tolerance_may_not_serve(pack: VerifiedPack, fault: str) -> None:
+    """An engine that computes something else is refused before the first frame."""
+
+    class Wrong:
+        """A backend whose output is off."""
+
+        def __init__(self) -> None:
+            self.info = open_backend(pack.model, pack.manifest, BackendRequest()).info
+
+        def infer(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+            """Return the expected output with the fault."""
+            expected = tiny_reference()[1].copy()
+            if fault == "shifted":
+                return np.roll(expected, 3, axis=3)
+            return np.full_like(expected, np.nan if fault == "not a number" else 0.0)
+
+        def close(self) -> None:
+            """Hold nothing."""
+
+    wrong = Wrong()
+    report = _replay(wrong, pack)
+    assert not report.is_within_limits
+    with pytest.raises(BackendUnavailableError, match="differs from the reference case"):
+        require_parity(report, wrong)
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_SELFTEST_001", measure="unreadable reference cases taken as passed", acceptance="0"
+)
+@pytest.mark.parametrize("data", [b"", b"junk", b"\x93NUMPY\x01\x00"])
+def test_reference_case_that_is_no_array_is_refused(pack: VerifiedPack, data: bytes) -> None:
+    """A self-test that cannot be replayed has not passed."""
+    backend = open_backend(pack.model, pack.manifest, BackendRequest())
+    with pytest.raises(IncompatiblePackError):
+        replay_reference_case(backend, pack.manifest, reference_input=data, reference_output=data)
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="equivalence")
+def test_reference_case_of_another_shape_is_refused(pack: VerifiedPack) -> None:
+    """The case must have the tensors of the manifest."""
+    backend = open_backend(pack.model, pack.manifest, BackendRequest())
+    name = pack.manifest.reference_output
+    with pytest.raises(IncompatiblePackError, match="is not uint8"):
+        replay_reference_case(
+            backend,
+            pack.manifest,
+            reference_input=pack.content[name],
+            reference_output=pack.content[name],
+        )

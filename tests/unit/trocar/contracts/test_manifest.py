@@ -1,0 +1,211 @@
+"""A manifest says all that the device must know of a model, in one strict form."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any, Final
+
+import pytest
+from pydantic import ValidationError
+
+from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
+from trocar.contracts.manifest import FORMAT_VERSION, ModelManifest, TensorDtype, TensorSpec
+
+DIGEST: Final = "0" * 64
+FILES: Final = ("model.onnx", "card.md", "input.npy", "output.npy")
+FACTS: Final[dict[str, Any]] = {
+    "format_version": FORMAT_VERSION,
+    "pack_name": "polyp_unet",
+    "pack_version": "1.0.0",
+    "unit": "polyp_segmentation",
+    "model_need": "MDL_POLYP_001",
+    "intended_use": "Research.",
+    "not_for": "Diagnosis.",
+    "input": {
+        "name": "image",
+        "dtype": "uint8",
+        "axes": ["batch", "height", "width", "channel"],
+        "shape": [1, 256, 256, 3],
+        "meaning": "RGB",
+    },
+    "output": {
+        "name": "prob",
+        "dtype": "float32",
+        "axes": ["batch", "class", "height", "width"],
+        "shape": [1, 1, 256, 256],
+        "meaning": "probability of polyp",
+    },
+    "preprocessing": {"colour_order": "RGB", "resize": "area", "normalisation": "in_graph"},
+    "threshold": {"value": 0.5, "chosen_by": "Validation side."},
+    "parity": {"prob_difference_max": 0.01, "mask_dice_min": 0.99},
+    "reference_input": "input.npy",
+    "reference_output": "output.npy",
+    "model_file": "model.onnx",
+    "card_file": "card.md",
+    "trained_on": [
+        {"data_id": "DATA_KVASIR_001", "digest": DIGEST, "split": "By group.", "licence": "Own."}
+    ],
+    "metrics": [
+        {
+            "name": "mean Dice",
+            "value": 0.85,
+            "lower_95": 0.8,
+            "upper_95": 0.9,
+            "item_count": 97,
+            "group_count": 90,
+            "data": "Test side.",
+            "method": "Bootstrap.",
+        }
+    ],
+    "created_on": "2026-01-31",
+    "files": [{"name": name, "sha256": DIGEST, "size_bytes": 1} for name in FILES],
+}
+
+
+def manifest_with(path: str = "", value: object = None) -> ModelManifest:
+    """Return the manifest read from JSON, with the value at a dotted path changed."""
+    facts = copy.deepcopy(FACTS)
+    if path:
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        place: Any = facts
+        for part in parents:
+            place = place[part]
+        place[last] = value
+    return ModelManifest.model_validate_json(json.dumps(facts))
+
+
+def test_manifest_is_read() -> None:
+    """What a pack says arrives unchanged."""
+    manifest = manifest_with()
+    assert manifest.pack_id == "polyp_unet 1.0.0"
+    assert manifest.input.dtype is TensorDtype.UINT8
+    assert manifest.input.shape == (1, 256, 256, 3)
+    assert json.loads(manifest.model_dump_json()) == json.loads(json.dumps(FACTS))
+
+
+@pytest.mark.verifies("SRS_PACK_002", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format_version", 0),
+        ("format_version", 2),
+        ("format_version", "1"),
+        ("pack_name", "ab"),
+        ("pack_name", "a" * 65),
+        ("pack_name", "Polyp"),
+        ("pack_name", "../polyp"),
+        ("pack_version", "1.0"),
+        ("pack_version", "1.0.0-rc1"),
+        ("unit", "1unit"),
+        ("model_need", "SRS_X_001"),
+        ("intended_use", ""),
+        ("not_for", "n" * 4001),
+        ("input.dtype", "int8"),
+        ("input.axes", ["batch"]),
+        ("input.shape", [1, 256, 256]),
+        ("input.shape", [1, 0, 256, 3]),
+        ("input.shape", [1, 8193, 256, 3]),
+        ("input.name", ""),
+        ("input.meaning", "m" * 201),
+        ("preprocessing.colour_order", "BGR"),
+        ("preprocessing.resize", "nearest"),
+        ("preprocessing.normalisation", "outside"),
+        ("threshold.value", 0.0499),
+        ("threshold.value", 0.9501),
+        ("threshold.chosen_by", ""),
+        ("parity.prob_difference_max", -0.1),
+        ("parity.mask_dice_min", 1.1),
+        ("trained_on", []),
+        ("trained_on.0.data_id", "KVASIR"),
+        ("trained_on.0.digest", "0" * 63),
+        ("metrics", []),
+        ("metrics.0.value", 1.01),
+        ("metrics.0.item_count", 0),
+        ("metrics.0.group_count", 0),
+        ("created_on", "31.01.2026"),
+        ("files", []),
+        ("files.0.size_bytes", 0),
+        ("files.0.size_bytes", PACK_FILE_BYTES_MAX + 1),
+        ("files.0.sha256", "0" * 65),
+        ("files.0.name", ".hidden"),
+        ("files.0.name", "a/b"),
+        ("files.0.name", "..\\b"),
+        ("files.0.name", "a" * 65),
+        ("signature", "none"),
+    ],
+)
+def test_manifest_outside_its_form_is_refused(path: str, value: object) -> None:
+    """Just outside each border: an unknown form is refused, never guessed."""
+    with pytest.raises(ValidationError):
+        manifest_with(path, value)
+
+
+@pytest.mark.verifies("SRS_PACK_002", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("pack_name", "abc"),
+        ("pack_name", "a" * 64),
+        ("pack_version", "0.10.200"),
+        ("not_for", "n" * 4000),
+        ("input.shape", [1, 8192, 1, 3]),
+        ("input.meaning", "m" * 200),
+        ("threshold.value", 0.05),
+        ("threshold.value", 0.95),
+        ("parity.mask_dice_min", 1.0),
+        ("parity.prob_difference_max", 0.0),
+        ("files.0.size_bytes", PACK_FILE_BYTES_MAX),
+    ],
+)
+def test_manifest_at_its_limits_is_accepted(path: str, value: object) -> None:
+    """Just inside each border."""
+    manifest_with(path, value)
+
+
+@pytest.mark.parametrize("field", sorted(FACTS))
+def test_manifest_without_a_field_is_refused(field: str) -> None:
+    """Nothing has a default that a packer could forget."""
+    facts = {key: value for key, value in FACTS.items() if key != field}
+    with pytest.raises(ValidationError, match=field):
+        ModelManifest.model_validate_json(json.dumps(facts))
+
+
+@pytest.mark.verifies("SRS_PACK_003", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("files.1.name", "model.onnx", "each file once"),
+        ("model_file", "other.onnx", "digests of"),
+        ("card_file", "other.md", "digests of"),
+        ("reference_input", "other.npy", "digests of"),
+        ("reference_output", "other.npy", "digests of"),
+        ("model_file", "card.md", "ONNX"),
+    ],
+)
+def test_manifest_that_does_not_cover_its_files_is_refused(
+    path: str, value: str, message: str
+) -> None:
+    """A file without exactly one digest would be loaded unchecked."""
+    with pytest.raises(ValidationError, match=message):
+        manifest_with(path, value)
+
+
+@pytest.mark.verifies("SRS_PACK_003", extent="partial", technique="boundary")
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_number_of_files_is_bounded(surplus: int) -> None:
+    """As many as the limit says, and not one more."""
+    extra = range(PACK_FILE_COUNT_MAX - len(FILES) + surplus)
+    entries = [{"name": f"extra{n}.txt", "sha256": DIGEST, "size_bytes": 1} for n in extra]
+    files = [*FACTS["files"], *entries]
+    if surplus:
+        with pytest.raises(ValidationError, match="files"):
+            manifest_with("files", files)
+    else:
+        assert len(manifest_with("files", files).files) == PACK_FILE_COUNT_MAX
+
+
+def test_tensor_without_axes_is_refused() -> None:
+    """A scalar is no model's input."""
+    with pytest.raises(ValidationError, match="at least one axis"):
+        TensorSpec(name="x", dtype=TensorDtype.UINT8, axes=(), shape=(), meaning="none")
