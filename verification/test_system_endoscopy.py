@@ -1,4 +1,4 @@
-"""System verification of endoscopy: the protocols, run against the installed build through its command line only."""
+"""System verification of endoscopy: the protocols, through the installed command line only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+
 from trocar_lab.datasets.data_root import DataRootMissingError, require_data_root
 from trocar_lab.datasets.kvasir_seg import KvasirItem, load_pair, read_index, select
 from trocar_lab.datasets.splits import Split
@@ -52,9 +54,9 @@ def held_out() -> tuple[KvasirItem, ...]:
 @pytest.mark.case("TC_POLYP_ACCURACY_001")
 @pytest.mark.verifies("SRS_POLYP_006", "SRS_CLI_005", extent="full", technique="requirement")
 def test_accuracy_on_groups_never_trained_on(
-    held_out: tuple[KvasirItem, ...], tmp_path: Path, record_property: Any
+    held_out: tuple[KvasirItem, ...], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Mean Dice and the lower end of its interval keep the limits, through the released interface."""
+    """Mean Dice and the lower end of its interval keep the limits."""
     inputs = tmp_path / "in"
     inputs.mkdir()
     for item in held_out:
@@ -78,9 +80,11 @@ def test_accuracy_on_groups_never_trained_on(
 
 
 @pytest.mark.case("TC_DEMO_001")
-@pytest.mark.verifies("SRS_CLI_003", "SRS_SINK_001", "SRS_SINK_002", extent="full", technique="requirement")
+@pytest.mark.verifies(
+    "SRS_CLI_003", "SRS_SINK_001", "SRS_SINK_002", extent="full", technique="requirement"
+)
 def test_demo_accounts_for_every_frame(tmp_path: Path) -> None:
-    """The demo ends well, its overlay plays, and every frame of the clip has a record or a line in the ledger."""
+    """The demo ends well, its overlay plays, and no frame of the clip is unaccounted for."""
     done = _trocar("demo", "-o", tmp_path / "demo", "--json")
     assert done.returncode == 0, done.stderr
     assert "RESEARCH USE ONLY" in done.stderr

@@ -1,4 +1,7 @@
-"""Trocar: strictly typed inference units for real-time medical imaging. Research use only; not a medical device."""
+"""Trocar: strictly typed inference units for real-time medical imaging.
+
+Research use only; not a medical device.
+"""
 
 from typing import Final
 

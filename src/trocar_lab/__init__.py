@@ -1,0 +1,1 @@
+"""The toolchain: data, training, export, packing, metrics, evidence. Never part of the device."""

@@ -23,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     pack = commands.add_parser("pack", help="export, measure and pack the best weights of a run")
     pack.add_argument("unit", choices=["polyp_segmentation"])
     pack.add_argument("--run", type=Path, required=True, help="folder of the run")
-    pack.add_argument("--clip", type=Path, required=True, help="rendered clip for the reference case")
+    pack.add_argument(
+        "--clip", type=Path, required=True, help="rendered clip for the reference case"
+    )
     pack.add_argument("-o", "--output", type=Path, required=True, help="folder of the pack")
     pack.add_argument("--version", required=True)
     pack.add_argument("--mirror", action="store_true", help="average over the mirror image")
@@ -42,7 +44,10 @@ def _train(options: argparse.Namespace) -> int:
 
     config = TrainingConfig(epoch_count=options.epochs, size=options.size)
     best = train(options.run, config=config, thread_count=options.threads)
-    print(f"best validation Dice {best:.4f} (threshold 0.5); continue with the same command and more --epochs")
+    print(
+        f"best validation Dice {best:.4f} (threshold 0.5); continue with the same command and "
+        "more --epochs"
+    )
     return 0
 
 
@@ -51,9 +56,16 @@ def _pack(options: argparse.Namespace) -> int:
     from trocar_lab.polyp.pack import pack_polyp  # noqa: PLC0415 - torch takes seconds to import
 
     report = pack_polyp(
-        options.run, options.clip, options.output, version=options.version, use_mirror=options.mirror
+        options.run,
+        options.clip,
+        options.output,
+        version=options.version,
+        use_mirror=options.mirror,
     )
-    print(f"pack {report.pack.manifest.pack_id} digest {report.pack.digest}, threshold {report.threshold}")
+    print(
+        f"pack {report.pack.manifest.pack_id} digest {report.pack.digest}, threshold "
+        f"{report.threshold}"
+    )
     for name, figure in report.test.items():
         print(
             f"test {name}: {figure.mean:.4f} [{figure.lower:.4f}, {figure.upper:.4f}] "

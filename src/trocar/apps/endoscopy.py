@@ -18,7 +18,7 @@ from trocar.packs.verify import VerifiedPack, verify_pack
 from trocar.units.polyp_segmentation.contract import UNIT_NAME, PolypSegmentationConfig
 from trocar.units.polyp_segmentation.unit import PolypSegmenter
 
-__all__ = ["DEMO_CLIP", "SHIPPED_PACK", "UNIT_NAME", "OpenedUnit", "open_unit"]
+__all__ = ["DEMO_CLIP", "SHIPPED_PACK", "OpenedUnit", "open_unit"]
 
 _ASSETS: Final = Path(str(resources.files("trocar") / "assets"))
 SHIPPED_PACK: Final = _ASSETS / "packs" / UNIT_NAME
@@ -55,9 +55,8 @@ def open_unit(pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: i
     Returns:
         The unit, ready.
 
-    Raises:
-        PackError: The pack is not sound, or is not for this unit.
-        BackendUnavailableError: The engine is missing, would run something else, or differs from the reference case.
+    Raises: PackError: The pack is not sound, or is not for this unit. BackendUnavailableError: The
+        engine is missing, would run something else, or differs from the reference case.
     """
     pack = verify_pack(pack_folder)
     config = PolypSegmentationConfig.from_manifest(pack.manifest, frame_age_ms_max=frame_age_ms_max)
@@ -69,7 +68,5 @@ def open_unit(pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: i
         reference_output=pack.content[pack.manifest.reference_output],
     )
     require_parity(report, backend)
-    unit = PolypSegmenter(
-        config, backend, pack_id=pack.manifest.pack_id, pack_digest=pack.digest
-    )
+    unit = PolypSegmenter(config, backend, pack_id=pack.manifest.pack_id, pack_digest=pack.digest)
     return OpenedUnit(unit=unit, pack=pack, reference_case=report)

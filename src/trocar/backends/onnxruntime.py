@@ -1,8 +1,8 @@
 """ONNX Runtime with one provider: CPU, CUDA or TensorRT.
 
-ONNX Runtime gives a CPU session with a mere warning when the provider asked for cannot be had. Here that is an error: nodes
-may not fall back to the CPU (``session.disable_cpu_ep_fallback``), the session's providers are compared with the request, and
-the run-time fallback is switched off.
+ONNX Runtime gives a CPU session with a mere warning when the provider asked for cannot be had. Here
+that is an error: nodes may not fall back to the CPU (``session.disable_cpu_ep_fallback``), the
+session's providers are compared with the request, and the run-time fallback is switched off.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _PROVIDERS: Final = {
 }
 _INSTALL: Final = {
     Engine.ONNXRUNTIME_CPU: 'pip install "trocar[cpu]"',
-    Engine.ONNXRUNTIME_CUDA: 'pip install "trocar[gpu]" on a machine with an NVIDIA GPU and its driver',
-    Engine.ONNXRUNTIME_TENSORRT: 'pip install "trocar[gpu]" and TensorRT on a machine with an NVIDIA GPU',
+    Engine.ONNXRUNTIME_CUDA: 'pip install "trocar[gpu]" beside an NVIDIA GPU and its driver',
+    Engine.ONNXRUNTIME_TENSORRT: 'pip install "trocar[gpu]" and TensorRT beside an NVIDIA GPU',
 }
 _LOG_ERRORS_ONLY: Final = 3
 
@@ -41,8 +41,8 @@ class OnnxRuntimeBackend:
         manifest: Its manifest.
         request: What must run.
 
-    Raises:
-        BackendUnavailableError: The engine is not installed, or would run something else than asked for.
+    Raises: BackendUnavailableError: The engine is not installed, or would run something else than
+        asked for.
     """
 
     # @need-ids: SRS_BACKEND_001, SRS_BACKEND_003, RCM_BACKEND_001
@@ -54,14 +54,17 @@ class OnnxRuntimeBackend:
         _check_precision(request)
         if provider not in runtime.get_available_providers():
             raise BackendUnavailableError(
-                f"expected {provider}, this ONNX Runtime offers {runtime.get_available_providers()}",
+                f"expected {provider}, this ONNX Runtime offers "
+                f"{runtime.get_available_providers()}",
                 advice=_INSTALL[request.engine],
             )
         self._session = _open_session(runtime, model, request)
         if self._session.get_providers()[0] != provider:
             raise BackendUnavailableError(
                 f"expected {provider} to run, got {self._session.get_providers()}",
-                advice="check the driver and the libraries of the provider, or ask for another engine",
+                advice=(
+                    "check the driver and the libraries of the provider, or ask for another engine"
+                ),
             )
         self._session.disable_fallback()
         self._info = BackendInfo(
@@ -81,9 +84,10 @@ class OnnxRuntimeBackend:
         check_batch(batch, self._input)
         try:
             outputs = self._session.run([self._output.name], {self._input.name: batch})
-        except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+        except Exception as exc:
             raise InferenceError(
-                f"ONNX Runtime failed on {self._input.name}: {exc}", advice="see the log; restart the unit"
+                f"ONNX Runtime failed on {self._input.name}: {exc}",
+                advice="see the log; restart the unit",
             ) from exc
         return check_output(outputs[0], self._output)
 
@@ -108,7 +112,8 @@ def _check_precision(request: BackendRequest) -> None:
         offered.add(Precision.FP16)
     if request.precision not in offered:
         raise BackendUnavailableError(
-            f"expected {request.engine} to run {request.precision}, it offers {sorted(offered)} for this pack",
+            f"expected {request.engine} to run {request.precision}, it offers "
+            f"{', '.join(sorted(offered))} for this pack",
             advice="ask for another precision, or for openvino-cpu",
         )
 
@@ -131,7 +136,7 @@ def _open_session(runtime: Any, model: bytes, request: BackendRequest) -> Any:
         return runtime.InferenceSession(
             model, sess_options=options, providers=[(_PROVIDERS[request.engine], settings)]
         )
-    except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+    except Exception as exc:
         raise BackendUnavailableError(
             f"{request.engine} could not load the model: {exc}",
             advice="check the driver and the libraries of the provider, or ask for another engine",

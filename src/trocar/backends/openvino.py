@@ -26,8 +26,8 @@ class OpenVinoBackend:
         manifest: Its manifest.
         request: What must run.
 
-    Raises:
-        BackendUnavailableError: OpenVINO is not installed, or would run another precision or thread count than asked for.
+    Raises: BackendUnavailableError: OpenVINO is not installed, or would run another precision or
+        thread count than asked for.
     """
 
     # @need-ids: SRS_BACKEND_001, SRS_BACKEND_003, RCM_BACKEND_001
@@ -41,7 +41,8 @@ class OpenVinoBackend:
         threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         if active != wanted or threads != request.thread_count:
             raise BackendUnavailableError(
-                f"expected {wanted} on {request.thread_count} threads, OpenVINO would run {active} on {threads}",
+                f"expected {wanted} on {request.thread_count} threads, OpenVINO would run "
+                f"{active} on {threads}",
                 advice="ask for fp32, or for a thread count that this processor has",
             )
         self._call = compiled.create_infer_request()
@@ -62,9 +63,10 @@ class OpenVinoBackend:
         check_batch(batch, self._input)
         try:
             results = self._call.infer({self._input.name: batch}, share_inputs=True)
-        except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+        except Exception as exc:
             raise InferenceError(
-                f"OpenVINO failed on {self._input.name}: {exc}", advice="see the log; restart the unit"
+                f"OpenVINO failed on {self._input.name}: {exc}",
+                advice="see the log; restart the unit",
             ) from exc
         # The engine reuses its output memory for the next frame; a result must outlive it.
         return check_output(np.array(results[self._output.name]), self._output)
@@ -94,7 +96,8 @@ def _compile(openvino: Any, model: bytes, request: BackendRequest) -> Any:
     try:
         core = openvino.Core()
         return core.compile_model(core.read_model(model, b""), "CPU", settings)
-    except Exception as exc:  # noqa: BLE001 - the engine's exceptions have no common root
+    except Exception as exc:
         raise BackendUnavailableError(
-            f"OpenVINO could not load the model: {exc}", advice="ask for fp32, or for onnxruntime-cpu"
+            f"OpenVINO could not load the model: {exc}",
+            advice="ask for fp32, or for onnxruntime-cpu",
         ) from exc

@@ -1,4 +1,7 @@
-"""Replay a pack's reference case: the proof that this engine, on this machine, gives what the exporting framework gave."""
+"""Replay a pack's reference case.
+
+The proof that this engine, on this machine, gives what the exporting framework gave.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,10 @@ __all__ = ["ReferenceCaseReport", "replay_reference_case", "require_parity"]
 class ReferenceCaseReport(Contract):
     """Agreement of a backend with the reference case.
 
-    Attributes:
-        prob_difference_max: Largest absolute difference of one probability.
-        prob_difference_limit: Limit of the pack.
-        mask_dice: Dice between both masks at the pack's threshold; 1 when both are empty.
-        mask_dice_limit: Limit of the pack.
-        mask_pixel_count: Pixels of the expected mask; a reference case without any would prove little.
+    Attributes: prob_difference_max: Largest absolute difference of one probability.
+        prob_difference_limit: Limit of the pack. mask_dice: Dice between both masks at the pack's
+        threshold; 1 when both are empty. mask_dice_limit: Limit of the pack. mask_pixel_count:
+        Pixels of the expected mask; a reference case without any would prove little.
     """
 
     prob_difference_max: float
@@ -87,7 +88,8 @@ def require_parity(report: ReferenceCaseReport, backend: Backend) -> None:
     """
     if not report.is_within_limits:
         raise BackendUnavailableError(
-            f"{backend.info.engine} in {backend.info.precision} differs from the reference case: probability by "
+            f"{backend.info.engine} in {backend.info.precision} differs from the reference case: "
+            "probability by "
             f"{report.prob_difference_max:.3g} (limit {report.prob_difference_limit}), mask Dice "
             f"{report.mask_dice:.4f} (limit {report.mask_dice_limit})",
             advice="use another engine or precision; do not use this one",
@@ -100,10 +102,16 @@ def _load(data: bytes, spec: TensorSpec) -> NDArray[Any]:
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as exc:
         raise IncompatiblePackError(
-            f"the reference case of {spec.name} is not a plain npy file: {exc}", advice="use another pack"
+            f"the reference case of {spec.name} is not a plain npy file: {exc}",
+            advice="use another pack",
         ) from exc
-    if not isinstance(array, np.ndarray) or array.shape != spec.shape or array.dtype != spec.dtype.value:
+    if (
+        not isinstance(array, np.ndarray)
+        or array.shape != spec.shape
+        or array.dtype != spec.dtype.value
+    ):
         raise IncompatiblePackError(
-            f"the reference case of {spec.name} is not {spec.dtype} {spec.shape}", advice="use another pack"
+            f"the reference case of {spec.name} is not {spec.dtype} {spec.shape}",
+            advice="use another pack",
         )
     return np.ascontiguousarray(array)

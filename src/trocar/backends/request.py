@@ -37,10 +37,8 @@ class Precision(StrEnum):
 class BackendRequest(Contract):
     """What must run; an adapter that would run anything else refuses.
 
-    Attributes:
-        engine: Engine and provider.
-        precision: Precision of the arithmetic.
-        thread_count: Threads inside one call; fixed, so that latency does not depend on the machine's load.
+    Attributes: engine: Engine and provider. precision: Precision of the arithmetic. thread_count:
+        Threads inside one call; fixed, so that latency does not depend on the machine's load.
         warm_up_count: Calls before the first frame.
     """
 
@@ -59,7 +57,8 @@ def check_batch(batch: NDArray[Any], spec: TensorSpec) -> None:
     """
     if batch.shape != spec.shape or batch.dtype != spec.dtype.value or not batch.flags.c_contiguous:
         raise ContractError(
-            f"expected input {spec.name} {spec.dtype} {spec.shape}, contiguous; got {batch.dtype} {batch.shape}",
+            f"expected input {spec.name} {spec.dtype} {spec.shape}, contiguous; got {batch.dtype} "
+            f"{batch.shape}",
             advice="run the unit's preprocessing, or use the pack that fits it",
         )
 
@@ -72,7 +71,8 @@ def check_output(output: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
     """
     if output.shape != spec.shape or output.dtype != spec.dtype.value:
         raise ContractError(
-            f"expected output {spec.name} {spec.dtype} {spec.shape}, got {output.dtype} {output.shape}",
+            f"expected output {spec.name} {spec.dtype} {spec.shape}, got {output.dtype} "
+            f"{output.shape}",
             advice="the pack's manifest and model disagree: use another pack",
         )
     return output

@@ -15,7 +15,7 @@ from trocar.contracts.errors import ContractError
 from trocar.contracts.findings import PolypMask
 from trocar.contracts.frame import Frame
 from trocar.contracts.outcome import Withheld
-from trocar.units.polyp_segmentation.contract import PolypSegmentationConfig
+from trocar.units.polyp_segmentation.contract import UNIT_NAME, PolypSegmentationConfig
 
 __all__ = ["UNITS", "UnitEntry", "find_unit", "need_ids"]
 
@@ -45,7 +45,7 @@ class UnitEntry:
 
 UNITS: Final = (
     UnitEntry(
-        name=endoscopy.UNIT_NAME,
+        name=UNIT_NAME,
         application="endoscopy",
         summary="outline polyps in colonoscopy frames, live or recorded",
         pack=endoscopy.SHIPPED_PACK,
@@ -58,6 +58,7 @@ UNITS: Final = (
         },
     ),
 )
+"""Every unit of this release."""
 
 
 def find_unit(name: str) -> UnitEntry:
@@ -76,7 +77,9 @@ def find_unit(name: str) -> UnitEntry:
 
 
 def need_ids(unit: str) -> dict[str, list[str]]:
-    """Return the requirements and risk controls that the unit's own source carries, from its comments.
+    """Return the requirements and risk controls that the unit's own source carries.
+
+    From its comments.
 
     Args:
         unit: Name of the unit.

@@ -8,20 +8,20 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from trocar import RESEARCH_NOTICE, __version__
-from trocar.apps.endoscopy import DEMO_CLIP, UNIT_NAME, OpenedUnit
+from trocar.apps.endoscopy import DEMO_CLIP, OpenedUnit
 from trocar.backends.request import BackendRequest
 from trocar.cli.catalogue import find_unit
 from trocar.cli.console import Console
 from trocar.cli.exit_codes import INTERRUPTED, OK, PARTIAL
 from trocar.contracts.errors import ContractError, SinkError
-from trocar.contracts.limits import DEADLINE_MS_DEFAULT
+from trocar.contracts.limits import DEADLINE_MS_DEFAULT, UNTIMED_AGE_MS_MAX
 from trocar.contracts.ports import FrameSource, Sink, StopSignal
 from trocar.streaming.addresses import latency_sink, open_sink, open_source, overlay_sink
 from trocar.streaming.clock import MonotonicClock
@@ -32,12 +32,20 @@ from trocar.streaming.mask_files import MaskFilesSink
 from trocar.streaming.pacing import Pacing, StreamKind
 from trocar.streaming.scheduler import run_stream
 from trocar.streaming.summary import EndedBecause, StreamConfig, StreamSummary
+from trocar.units.polyp_segmentation.contract import UNIT_NAME
 
 __all__ = ["demo", "run", "stream"]
 
-_UNTIMED_AGE_MS_MAX: Final = 60_000
 _DATA_VARIABLE: Final = "TROCAR_DATA"
-_DATA_DEFAULT: Final = Path("..") / "shared" / "data"
+_DATA_BESIDE: Final = Path("..") / "shared" / "data"
+_VIDEO_OUTPUTS: Final = (
+    "results.jsonl",
+    "overlay.mp4",
+    "latency.json",
+    "latency.html",
+    "run.json",
+    "dropped_frames.csv",
+)
 _REAL_CLIPS: Final = Path("polyp_segmentation") / "stream_smoke"
 
 
@@ -64,11 +72,14 @@ class _Play:
 
 # @need-ids: SRS_CLI_003
 def demo(options: argparse.Namespace, console: Console) -> int:
-    """Run polyp segmentation on the rendered clip in real time, and on real clips where there are any."""
+    """Run polyp segmentation on the rendered clip in real time.
+
+    And on real clips where there are any.
+    """
     clips = [("rendered", DEMO_CLIP, Pacing.REALTIME)]
     clips += [(clip.stem, clip, Pacing.AS_FAST_AS_POSSIBLE) for clip in _real_clips()]
     opened = _open(UNIT_NAME, options, age_ms_max=DEADLINE_MS_DEFAULT)
-    slow = _open(UNIT_NAME, options, age_ms_max=_UNTIMED_AGE_MS_MAX) if len(clips) > 1 else opened
+    slow = _open(UNIT_NAME, options, age_ms_max=UNTIMED_AGE_MS_MAX) if len(clips) > 1 else opened
     fields, lines, codes = [], [], []
     for name, clip, pacing in clips:
         folder = options.output / name
@@ -77,6 +88,8 @@ def demo(options: argparse.Namespace, console: Console) -> int:
         fields.append(_run_fields(name, folder, summary))
         lines += _run_lines(f"{name} clip", folder, summary)
         codes.append(_exit_code(summary))
+        if summary.ended_because is EndedBecause.STOPPED:
+            break
     console.result(
         {"runs": fields},
         [*lines, "next: trocar run polyp_segmentation FOLDER_OR_FILE -o OUT"],
@@ -88,18 +101,26 @@ def demo(options: argparse.Namespace, console: Console) -> int:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run a unit on every frame of an input, without deadlines and without drops."""
     path: Path = options.input
-    if not path.exists():
-        raise ContractError(f"expected an image, a folder or a video, {path} is not there", advice="check the path")
+    if not _exists(path):
+        raise ContractError(
+            f"expected an image, a folder or a video, {path} is not there", advice="check the path"
+        )
     if path.is_dir() or is_image_name(path.name):
         images = list_images(path) if path.is_dir() else (path,)
-        opened = _open(options.unit, options, age_ms_max=_UNTIMED_AGE_MS_MAX)
+        opened = _open(options.unit, options, age_ms_max=UNTIMED_AGE_MS_MAX)
         _make_folder(options.output)
         source = ImageFilesSource(images, clock=MonotonicClock())
+        masks = options.output / "masks"
+        _claim(
+            [masks / f"{image.stem}.png" for image in images],
+            inputs=images,
+            replace=options.replace,
+        )
         play = _Play(
             title=path.name,
             source=source,
             sinks=[
-                MaskFilesSink(options.output / "masks", source_ids=source.source_ids),
+                MaskFilesSink(masks, source_ids=source.source_ids),
                 JsonlSink(options.output / "results.jsonl", replace=options.replace),
             ],
             config=StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE, kind=StreamKind.STILLS),
@@ -107,7 +128,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             folder=options.output,
         )
     else:
-        opened = _open(options.unit, options, age_ms_max=_UNTIMED_AGE_MS_MAX)
+        opened = _open(options.unit, options, age_ms_max=UNTIMED_AGE_MS_MAX)
         play = _video_play(
             path,
             options.output,
@@ -127,24 +148,30 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def stream(options: argparse.Namespace, console: Console) -> int:
     """Run a unit on a live source: newest frame first, every dropped one in the ledger."""
     pacing = Pacing.AS_FAST_AS_POSSIBLE if options.as_fast_as_possible else Pacing.REALTIME
-    config = StreamConfig.model_validate({"pacing": pacing, "deadline_ms": options.deadline_ms})
+    if not 1 <= options.deadline_ms <= UNTIMED_AGE_MS_MAX:
+        raise ContractError(
+            f"expected a deadline of 1 to {UNTIMED_AGE_MS_MAX} ms, got {options.deadline_ms}",
+            advice="name another one with --deadline-ms",
+        )
+    config = StreamConfig(pacing=pacing, deadline_ms=options.deadline_ms)
     is_timed = pacing is Pacing.REALTIME
     opened = _open(
         options.unit,
         options,
-        age_ms_max=options.deadline_ms if is_timed else _UNTIMED_AGE_MS_MAX,
+        age_ms_max=options.deadline_ms if is_timed else UNTIMED_AGE_MS_MAX,
     )
     source = open_source(
         options.source, pacing=pacing, clock=MonotonicClock(), loop_count=options.loop
+    )
+    _refuse_own_input(
+        [Path(address.partition(":")[2]) for address in options.sink],
+        inputs=[Path(options.source.partition(":")[2])],
     )
     ledger = DropLedger()
     play = _Play(
         title=options.source,
         source=source,
-        sinks=[
-            open_sink(address, source=source, config=config, ledger=ledger)
-            for address in options.sink
-        ],
+        sinks=_open_sinks(options.sink, source=source, config=config, ledger=ledger),
         config=config,
         ledger=ledger,
         folder=None,
@@ -152,7 +179,10 @@ def stream(options: argparse.Namespace, console: Console) -> int:
     summary = _play(play, opened, console)
     console.result(
         {"runs": [_run_fields(options.source, None, summary)], "sinks": options.sink},
-        [*_run_lines(options.source, None, summary), *(f"  written: {sink}" for sink in options.sink)],
+        [
+            *_run_lines(options.source, None, summary),
+            *(f"  written: {sink}" for sink in options.sink),
+        ],
     )
     return _exit_code(summary)
 
@@ -164,12 +194,11 @@ def _open(unit: str, options: argparse.Namespace, *, age_ms_max: int) -> OpenedU
     return entry.open(options.pack or entry.pack, request, frame_age_ms_max=age_ms_max)
 
 
-def _video_play(
-    path: Path, folder: Path, *, pacing: Pacing, title: str, replace: bool
-) -> _Play:
+def _video_play(path: Path, folder: Path, *, pacing: Pacing, title: str, replace: bool) -> _Play:
     """Return a run on a video with all sinks in one folder."""
     source = open_source(f"file:{path}", pacing=pacing, clock=MonotonicClock())
     _make_folder(folder)
+    _claim([folder / name for name in _VIDEO_OUTPUTS], inputs=[path], replace=replace)
     config, ledger = StreamConfig(pacing=pacing), DropLedger()
     return _Play(
         title=title,
@@ -183,6 +212,74 @@ def _video_play(
         ledger=ledger,
         folder=folder,
     )
+
+
+def _open_sinks(
+    addresses: Sequence[str], *, source: FrameSource, config: StreamConfig, ledger: DropLedger
+) -> list[Sink]:
+    """Open all sinks, or none: one that cannot be opened closes those before it."""
+    sinks: list[Sink] = []
+    with ExitStack() as opened:
+        opened.callback(source.close)
+        for address in addresses:
+            sink = open_sink(address, source=source, config=config, ledger=ledger)
+            opened.callback(sink.close)
+            sinks.append(sink)
+        opened.pop_all()
+    return sinks
+
+
+def _claim(outputs: Sequence[Path], *, inputs: Sequence[Path], replace: bool) -> None:
+    """Make room for the outputs of a run: nothing of an earlier run may be taken for its result.
+
+    Raises:
+        ContractError: An output is one of the inputs.
+        SinkError: There is an earlier output and it may not be replaced, or cannot be removed.
+    """
+    _refuse_own_input(outputs, inputs=inputs)
+    for path in outputs:
+        if not path.is_file() or path.stat().st_size == 0:
+            continue
+        if not replace:
+            raise SinkError(
+                f"expected no earlier result, got {path}",
+                advice="choose another folder with -o, or add --replace",
+            )
+        try:
+            path.unlink()
+        except OSError as exc:
+            raise SinkError(
+                f"cannot replace {path}: {exc.strerror}", advice="choose another folder with -o"
+            ) from exc
+
+
+def _refuse_own_input(outputs: Sequence[Path], *, inputs: Sequence[Path]) -> None:
+    """Refuse a run that would write over what it reads.
+
+    Raises:
+        ContractError: An output is one of the inputs.
+    """
+    read = {_identity(path) for path in inputs if _exists(path)}
+    for path in outputs:
+        if _exists(path) and _identity(path) in read:
+            raise ContractError(
+                f"expected an output beside the input, got the input itself: {path}",
+                advice="name another output; a recording is never written over",
+            )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what two names of one file have in common."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is something at a path; a name that no file can have is not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _play(play: _Play, opened: OpenedUnit, console: Console) -> StreamSummary:
@@ -214,7 +311,10 @@ def _play(play: _Play, opened: OpenedUnit, console: Console) -> StreamSummary:
 # @need-ids: SRS_STREAM_007
 @contextmanager
 def _stop_on_signal() -> Iterator[StopSignal]:
-    """Turn Ctrl-C and SIGTERM into a stop signal: the frame in work is finished and all outputs are closed."""
+    """Turn Ctrl-C and SIGTERM into a stop signal.
+
+    The frame in work is finished and all outputs are closed.
+    """
     event = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -253,14 +353,15 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise SinkError(
-            f"cannot create the folder {folder}: {exc.strerror}", advice="choose another folder with -o"
+            f"cannot create the folder {folder}: {exc.strerror}",
+            advice="choose another folder with -o",
         ) from exc
 
 
 def _real_clips() -> list[Path]:
     """Return the real clips under the data root, where there is one."""
     configured = os.environ.get(_DATA_VARIABLE)
-    root = Path(configured) if configured is not None else _DATA_DEFAULT
+    root = Path(configured) if configured is not None else _DATA_BESIDE
     return sorted((root / _REAL_CLIPS).glob("*.mp4")) if configured != "" else []
 
 
@@ -275,11 +376,13 @@ def _run_fields(name: str, folder: Path | None, summary: StreamSummary) -> dict[
 def _run_lines(name: str, folder: Path | None, summary: StreamSummary) -> list[str]:
     """Return one run for people."""
     withheld = ", ".join(f"{reason} {count}" for reason, count in summary.withheld_counts.items())
-    lines = [
+    account = (
         f"{name}: {summary.received_count} frames received, {summary.finding_count} answered, "
         f"{sum(summary.withheld_counts.values())} withheld{f' ({withheld})' if withheld else ''}, "
-        f"{summary.displaced_count} dropped, {summary.missed_count} missed; ended: {summary.ended_because}",
-    ]
+        f"{summary.displaced_count} dropped, {summary.missed_count} missed; "
+        f"ended: {summary.ended_because}"
+    )
+    lines = [account]
     if folder is not None:
         for file, what in (
             ("overlay.mp4", "overlay"),

@@ -11,12 +11,11 @@ from trocar.backends.request import BackendRequest
 from trocar.cli.catalogue import UNITS, find_unit, need_ids
 from trocar.cli.console import Console
 from trocar.cli.exit_codes import OK
+from trocar.contracts.limits import DEADLINE_MS_DEFAULT
 from trocar.contracts.manifest import ModelManifest
 from trocar.packs.verify import verify_pack
 
 __all__ = ["pack_verify", "selftest", "show", "units"]
-
-_SELFTEST_AGE_MS_MAX = 1000
 
 
 def units(options: argparse.Namespace, console: Console) -> int:
@@ -79,7 +78,10 @@ def pack_verify(options: argparse.Namespace, console: Console) -> int:
 
 def _signature_line(manifest: ModelManifest) -> str:
     """Say what the verification did not cover."""
-    return f"not signed: format {manifest.format_version} has digests only; trust in the origin is not proven"
+    return (
+        f"not signed: format {manifest.format_version} has digests only; "
+        "trust in the origin is not proven"
+    )
 
 
 # @need-ids: SRS_PACK_004
@@ -89,21 +91,21 @@ def selftest(options: argparse.Namespace, console: Console) -> int:
     fields, lines = [], []
     for entry in UNITS:
         opened = entry.open(
-            options.pack or entry.pack, request, frame_age_ms_max=_SELFTEST_AGE_MS_MAX
+            options.pack or entry.pack, request, frame_age_ms_max=DEADLINE_MS_DEFAULT
         )
         report, info = opened.reference_case, opened.unit.info
-        fields.append(
-            {
-                "unit": entry.name,
-                "pack": info.pack_id,
-                "backend": info.backend.model_dump(),
-                "reference_case": report.model_dump(),
-            }
-        )
+        fields.append({
+            "unit": entry.name,
+            "pack": info.pack_id,
+            "backend": info.backend.model_dump(),
+            "reference_case": report.model_dump(),
+        })
         lines.append(
-            f"passed: {entry.name}, {info.pack_id} on {info.backend.engine} {info.backend.provider} "
+            f"passed: {entry.name}, {info.pack_id} on {info.backend.engine} "
+            f"{info.backend.provider} "
             f"{info.backend.precision}: probability within {report.prob_difference_max:.2g} "
-            f"(limit {report.prob_difference_limit}), mask Dice {report.mask_dice:.4f} (limit {report.mask_dice_limit})"
+            f"(limit {report.prob_difference_limit}), mask Dice {report.mask_dice:.4f} (limit "
+            f"{report.mask_dice_limit})"
         )
     console.result({"selftest": fields, "passed": True}, lines)
     return OK

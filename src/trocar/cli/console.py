@@ -12,6 +12,7 @@ import structlog
 from tqdm import tqdm
 
 from trocar import RESEARCH_NOTICE, __version__
+from trocar.contracts.errors import SinkError
 
 __all__ = ["Console", "Progress", "configure_log"]
 
@@ -24,7 +25,8 @@ _BAR_FORMAT: Final = "{desc} {n_fmt}/{total_fmt} frames |{bar}| {elapsed} {rate_
 class Console:
     """Output of one command.
 
-    Results go to standard output, everything else to standard error, so that ``--json`` can be piped.
+    Results go to standard output, everything else to standard error, so that ``--json`` can be
+    piped.
 
     Args:
         as_json: Print results as one JSON object.
@@ -46,12 +48,24 @@ class Console:
 
     # @need-ids: SRS_CLI_004
     def result(self, fields: dict[str, Any], lines: list[str]) -> None:
-        """Print a result: ``fields`` for machines, ``lines`` for people."""
+        """Print a result: ``fields`` for machines, ``lines`` for people.
+
+        Raises:
+            SinkError: Standard output cannot be written, such as a pipe that nobody reads.
+        """
         if self._as_json:
             stamped = {"trocar": __version__, "notice": RESEARCH_NOTICE, **fields}
-            self._out.write(json.dumps(stamped, indent=2, sort_keys=False) + "\n")
+            text = json.dumps(stamped, indent=2, sort_keys=False)
         else:
-            self._out.write("\n".join(lines) + "\n")
+            text = "\n".join(lines)
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except OSError as exc:
+            raise SinkError(
+                f"cannot write to standard output: {exc.strerror}",
+                advice="write it to a file on a disk with space, or read it to its end",
+            ) from exc
 
     def message(self, text: str) -> None:
         """Print one line for people, next to the results."""
@@ -86,6 +100,7 @@ def configure_log(*, is_verbose: bool) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -7,6 +7,8 @@ from typing import Final
 __all__ = ["INTERRUPTED", "OK", "PARTIAL", "USAGE"]
 
 OK: Final = 0
+"""Done."""
+
 USAGE: Final = 2
 """The command line was not understood."""
 

@@ -1,7 +1,8 @@
 """``trocar``: run, stream and check units from the command line.
 
-Exit codes: 0 done; 2 usage; 3 done, but some input could not be decoded; 65 bad input or contract; 66 pack not sound; 69 engine not
-available; 70 a fault of Trocar; 73 a result could not be written; 74 the source was lost; 130 interrupted, outputs intact.
+Exit codes: 0 done; 2 usage; 3 done, but some input could not be decoded; 65 bad input or contract;
+66 pack not sound; 69 engine not available; 70 a fault of Trocar; 73 a result could not be written;
+74 the source was lost; 130 interrupted, outputs intact.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.request = _request(options)
         return int(options.run_command(options, console))
     except TrocarError as exc:
+        if isinstance(exc, InvariantError):
+            structlog.get_logger().error("invariant", exc_info=exc)
         console.message(exc.diagnostics())
         return exc.exit_code
     except KeyboardInterrupt:
@@ -96,7 +99,9 @@ def _add_run_commands(
         "run", parents=[common, engine], help="run a unit on images or a video, every frame"
     )
     run.add_argument("unit", metavar="UNIT")
-    run.add_argument("input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video")
+    run.add_argument(
+        "input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video"
+    )
     run.add_argument("-o", "--output", type=Path, required=True, help="folder")
     run.add_argument("--replace", action="store_true", help="replace an earlier record in OUT")
     run.set_defaults(run_command=commands_run.run)
@@ -106,7 +111,10 @@ def _add_run_commands(
     stream.add_argument("unit", metavar="UNIT")
     stream.add_argument("--source", required=True, metavar="URI", help="file:PATH")
     stream.add_argument(
-        "--sink", required=True, action="append", metavar="URI",
+        "--sink",
+        required=True,
+        action="append",
+        metavar="URI",
         help="mp4:PATH, jsonl:PATH, latency:FOLDER or masks:FOLDER; may be given several times",
     )
     stream.add_argument("--deadline-ms", type=int, default=DEADLINE_MS_DEFAULT)
@@ -124,7 +132,9 @@ def _add_show_commands(
     units = commands.add_parser("units", parents=[common], help="list the units")
     units.set_defaults(run_command=commands_show.units)
     show = commands.add_parser(
-        "show", parents=[common], help="show a unit's contract, requirements, risk controls and card"
+        "show",
+        parents=[common],
+        help="show a unit's contract, requirements, risk controls and card",
     )
     show.add_argument("unit", metavar="UNIT")
     show.add_argument("--pack", type=Path, help="folder of another pack")
@@ -152,8 +162,12 @@ def _engine_options() -> argparse.ArgumentParser:
         "--precision", choices=[one.value for one in Precision], default=defaults.precision.value
     )
     engine.add_argument(
-        "--threads", type=int, default=defaults.thread_count, choices=range(1, THREAD_COUNT_MAX + 1),
-        metavar="N", help=f"threads inside one call, 1 to {THREAD_COUNT_MAX}",
+        "--threads",
+        type=int,
+        default=defaults.thread_count,
+        choices=range(1, THREAD_COUNT_MAX + 1),
+        metavar="N",
+        help=f"threads inside one call, 1 to {THREAD_COUNT_MAX}",
     )
     return engine
 

@@ -1,7 +1,8 @@
 """The base of every contract, and arrays inside contracts.
 
-A contract is frozen, strict (no silent conversion) and closed (no unknown field). An array inside a contract is checked for
-type, number of axes, dtype, fixed sizes, finiteness where asked, and contiguity, and is held as a read-only view.
+A contract is frozen, strict (no silent conversion) and closed (no unknown field). An array inside a
+contract is checked for type, number of axes, dtype, fixed sizes, finiteness where asked, and
+contiguity, and is held as a read-only view.
 """
 
 from __future__ import annotations
@@ -19,11 +20,25 @@ __all__ = ["ArrayOf", "Contract"]
 
 
 class Contract(BaseModel):
-    """Immutable value that is valid from its construction on."""
+    """Immutable value that is valid from its construction on.
+
+    Two contracts are equal when they are of one type and all fields are, arrays by dtype, shape and
+    content.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
     )
+
+    def __eq__(self, other: object) -> bool:
+        """Compare field by field; pydantic's own comparison fails on arrays."""
+        if type(other) is not type(self):
+            return False
+        return all(
+            _is_equal(getattr(self, name), getattr(other, name)) for name in type(self).model_fields
+        )
+
+    __hash__ = BaseModel.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +60,8 @@ class ArrayOf:
     def check(self, value: object) -> np.ndarray[Any, Any]:
         """Return a read-only view of a valid array.
 
-        Raises:
-            PydanticCustomError: The value is not such an array; the message says what was expected and what came.
+        Raises: PydanticCustomError: The value is not such an array; the message says what was
+            expected and what came.
         """
         if type(value) is not np.ndarray:
             raise _refusal("an array", type(value).__name__)
@@ -65,7 +80,9 @@ class ArrayOf:
         view.flags.writeable = False
         return view
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         """Replace pydantic's own handling by ``check``."""
         del source, handler
         return core_schema.no_info_plain_validator_function(self.check)
@@ -76,9 +93,10 @@ class ArrayOf:
         """Describe the array, so that a unit's contract can be shown."""
         del schema, handler
         shape = [self.sizes.get(axis, axis) for axis in self.axes]
+        axes = ", ".join(self.axes)
         return {
             "type": "array",
-            "description": f"{np.dtype(self.dtype)} ({', '.join(self.axes)}), C-contiguous, read-only",
+            "description": f"{np.dtype(self.dtype)} ({axes}), C-contiguous, read-only",
             "x-axes": list(self.axes),
             "x-shape": shape,
             "x-dtype": str(np.dtype(self.dtype)),
@@ -86,6 +104,15 @@ class ArrayOf:
         }
 
 
+def _is_equal(first: object, second: object) -> bool:
+    """Return whether two fields are equal."""
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return first.dtype == second.dtype and np.array_equal(first, second)
+    return first == second
+
+
 def _refusal(expected: str, got: str) -> PydanticCustomError:
     """Return the one form in which an array is refused."""
-    return PydanticCustomError("array", "expected {expected}, got {got}", {"expected": expected, "got": got})
+    return PydanticCustomError(
+        "array", "expected {expected}, got {got}", {"expected": expected, "got": got}
+    )

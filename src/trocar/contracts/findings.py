@@ -14,6 +14,7 @@ from trocar.contracts.frame import FrameIndex
 __all__ = ["Finding", "Mask", "PolypMask", "UnitInterval"]
 
 UnitInterval = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A share or a probability."""
 
 
 class Mask(Contract):
@@ -39,7 +40,8 @@ class Mask(Contract):
     def _same_shape(self) -> Self:
         """Refuse a mask that does not belong to its probabilities."""
         if self.pixels.shape != self.prob.shape:
-            msg = f"expected mask and probabilities of one shape, got {self.pixels.shape} and {self.prob.shape}"
+            shapes = f"{self.pixels.shape} and {self.prob.shape}"
+            msg = f"expected mask and probabilities of one shape, got {shapes}"
             raise ValueError(msg)
         return self
 

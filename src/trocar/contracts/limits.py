@@ -1,4 +1,7 @@
-"""Every bound of the device, in one typed place; the relations between them are checked at import."""
+"""Every bound of the device, in one typed place.
+
+The relations between them are checked at import.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,43 @@ from typing import Final
 
 from trocar.contracts.errors import require
 
+__all__ = [
+    "BLACK_LEVEL_MAX",
+    "BLACK_SPREAD_MAX",
+    "DEADLINE_MS_DEFAULT",
+    "DECODE_ERROR_COUNT_MAX",
+    "FRAME_PIXEL_COUNT_MAX",
+    "FRAME_SIDE_PX_MAX",
+    "FRAME_SIDE_PX_MIN",
+    "FROZEN_AFTER_MS_DEFAULT",
+    "LATENCY_SAMPLE_COUNT_MAX",
+    "LEDGER_LENGTH_MAX",
+    "MANIFEST_BYTES_MAX",
+    "NS_PER_MS",
+    "NS_PER_S",
+    "PACK_FILE_BYTES_MAX",
+    "PACK_FILE_COUNT_MAX",
+    "QUALITY_STRIDE_PX_MAX",
+    "SATURATED_FRACTION_MAX",
+    "SATURATED_LEVEL_MIN",
+    "SINK_QUEUE_LENGTH_MAX",
+    "SINK_WAIT_MS_MAX",
+    "SLEEP_SLICE_MS_MAX",
+    "SLOT_WAIT_MS_MAX",
+    "SOURCE_ID_LENGTH_MAX",
+    "SOURCE_SILENCE_MS_MAX",
+    "TENSOR_SIDE_MAX",
+    "THREAD_COUNT_MAX",
+    "THREAD_JOIN_MS_MAX",
+    "UNTIMED_AGE_MS_MAX",
+    "WARM_UP_COUNT_MAX",
+]
+
 NS_PER_MS: Final = 1_000_000
+"""Nanoseconds in a millisecond."""
+
 NS_PER_S: Final = 1_000_000_000
+"""Nanoseconds in a second."""
 
 FRAME_SIDE_PX_MIN: Final = 32
 """Smallest side of a frame that a unit may see."""
@@ -19,6 +57,7 @@ FRAME_PIXEL_COUNT_MAX: Final = 4096 * 4096
 """Largest area of a frame: bounds the memory of one frame to 48 MiB."""
 
 SOURCE_ID_LENGTH_MAX: Final = 512
+"""Longest name of a source, in characters."""
 
 BLACK_LEVEL_MAX: Final = 10.0
 """Mean of the grey levels (0 to 255) up to which a frame counts as black."""
@@ -69,14 +108,30 @@ SINK_WAIT_MS_MAX: Final = 10_000
 """Longest wait for a place in the queue of a slow sink before that sink counts as failed."""
 
 PACK_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Largest file of a pack."""
+
 PACK_FILE_COUNT_MAX: Final = 32
+"""Most files in a pack, its manifest included."""
+
 MANIFEST_BYTES_MAX: Final = 1024 * 1024
+"""Largest manifest."""
+
 THREAD_COUNT_MAX: Final = 64
+"""Most threads inside one call of an engine."""
+
 WARM_UP_COUNT_MAX: Final = 1000
+"""Most calls before the first frame."""
+
+
+UNTIMED_AGE_MS_MAX: Final = 60_000
+"""Age up to which a frame is answered where nothing is timed, such as stills."""
+
+TENSOR_SIDE_MAX: Final = 8192
+"""Largest size of one axis of a model's tensor."""
 
 require(FRAME_SIDE_PX_MIN < FRAME_SIDE_PX_MAX, "frame sides leave no room")
 require(FRAME_PIXEL_COUNT_MAX >= 3840 * 2160, "a 4K frame must be accepted")
 require(BLACK_LEVEL_MAX < SATURATED_LEVEL_MIN, "black and saturated overlap")
-require(DEADLINE_MS_DEFAULT < SOURCE_SILENCE_MS_MAX, "a lost source must be slower than a missed deadline")
+require(DEADLINE_MS_DEFAULT < SOURCE_SILENCE_MS_MAX, "a deadline must be missed before the loss")
 require(FROZEN_AFTER_MS_DEFAULT < SOURCE_SILENCE_MS_MAX, "frozen must be seen before lost")
 require(SLOT_WAIT_MS_MAX < SOURCE_SILENCE_MS_MAX, "silence must be looked at before it is over")

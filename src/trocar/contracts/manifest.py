@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from trocar.contracts.base import Contract
 from trocar.contracts.findings import UnitInterval
-from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
+from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX, TENSOR_SIDE_MAX
 from trocar.contracts.record import Sha256Hex
 
 __all__ = [
@@ -17,21 +17,32 @@ __all__ = [
     "MANIFEST_NAME",
     "DataSource",
     "FileDigest",
+    "LongText",
     "Metric",
     "ModelManifest",
+    "PackFileName",
     "ParityTolerance",
     "Preprocessing",
+    "ShortText",
     "TensorDtype",
     "TensorSpec",
     "Threshold",
 ]
 
 FORMAT_VERSION: Final = 1
+"""The one format of manifests that this version of the device reads."""
+
 MANIFEST_NAME: Final = "manifest.json"
+"""Name of the manifest inside a pack."""
 
 PackFileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+"""Name of a file in a pack: lower case, no folder, no leading dot."""
+
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+"""One line."""
+
 LongText = Annotated[str, Field(min_length=1, max_length=4000)]
+"""A paragraph."""
 
 
 class TensorDtype(StrEnum):
@@ -55,14 +66,16 @@ class TensorSpec(Contract):
     name: ShortText
     dtype: TensorDtype
     axes: tuple[ShortText, ...]
-    shape: tuple[Annotated[int, Field(ge=1, le=8192)], ...]
+    shape: tuple[Annotated[int, Field(ge=1, le=TENSOR_SIDE_MAX)], ...]
     meaning: ShortText
 
     @model_validator(mode="after")
     def _one_size_an_axis(self) -> Self:
         """Refuse a shape that does not fit the axes."""
         if len(self.axes) != len(self.shape) or not self.axes:
-            msg = f"expected one size an axis and at least one axis, got {self.axes} and {self.shape}"
+            msg = (
+                f"expected one size an axis and at least one axis, got {self.axes} and {self.shape}"
+            )
             raise ValueError(msg)
         return self
 
@@ -76,7 +89,9 @@ class FileDigest(Contract):
 
 
 class Preprocessing(Contract):
-    """What happens to a frame before the model; a device that cannot do exactly this refuses the pack.
+    """What happens to a frame before the model.
+
+    A device that cannot do exactly this refuses the pack.
 
     Attributes:
         colour_order: Order of the channels.

@@ -1,4 +1,7 @@
-"""The two kinds of answer that the device gives: a finding, or a withheld result with its reason."""
+"""The two kinds of answer that the device gives.
+
+A finding, or a withheld result with its reason.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ __all__ = ["DeadlineVerdict", "Reason", "Withheld"]
 
 
 class Reason(StrEnum):
-    """Why a frame has no finding; each value has a user-visible effect listed in the requirements."""
+    """Why a frame has no finding.
+
+    Each value has a user-visible effect listed in the requirements.
+    """
 
     FRAME_SHAPE = "frame_shape"
     FRAME_DTYPE = "frame_dtype"

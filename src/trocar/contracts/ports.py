@@ -1,4 +1,7 @@
-"""Ports of the device: what an adapter must offer. Adapters implement them without importing each other."""
+"""Ports of the device: what an adapter must offer.
+
+Adapters implement them without importing each other.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class Unit(Protocol):
         ...
 
     def run(self, frame: Frame, *, now_ns: int) -> Finding | Withheld:
-        """Answer for one frame; never raises for a bad image and never answers for another frame."""
+        """Answer for one frame, never for another; never raises for a bad image."""
         ...
 
 

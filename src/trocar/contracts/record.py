@@ -1,4 +1,7 @@
-"""The record of one frame: outcome, provenance, times, verdict. Everything that leaves the device is one of these."""
+"""The record of one frame: outcome, provenance, times, verdict.
+
+Everything that leaves the device is one of these.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from trocar.contracts.outcome import DeadlineVerdict, Withheld
 __all__ = ["BackendInfo", "FrameRecord", "FrameTimes", "Sha256Hex", "UnitInfo"]
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 digest."""
 
 
 class BackendInfo(Contract):

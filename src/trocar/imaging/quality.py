@@ -20,11 +20,10 @@ _SAMPLED_SIDE_COUNT: Final = 64
 class FrameQuality:
     """Measures of one frame.
 
-    Attributes:
-        level_mean: Mean of the sampled channel values [0, 255].
-        level_spread: Standard deviation of the same.
-        saturated_fraction: Share of sampled channel values at or above ``SATURATED_LEVEL_MIN``.
-        fingerprint: The sampled bytes; equal for identical frames, and never equal for frames with sensor noise.
+    Attributes: level_mean: Mean of the sampled channel values [0, 255]. level_spread: Standard
+        deviation of the same. saturated_fraction: Share of sampled channel values at or above
+        ``SATURATED_LEVEL_MIN``. fingerprint: The sampled bytes; equal for identical frames, and
+        never equal for frames with sensor noise.
     """
 
     level_mean: float

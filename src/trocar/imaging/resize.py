@@ -1,7 +1,7 @@
 """Resizing of frames to the network's resolution, and of probabilities back to the frame's.
 
-libswscale does the arithmetic: it reads the frame's own memory, without a copy. Orientation is never changed: row 0 stays the
-top and column 0 the left, which a test with a marked corner proves.
+libswscale does the arithmetic: it reads the frame's own memory, without a copy. Orientation is
+never changed: row 0 stays the top and column 0 the left, which a test with a marked corner proves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class RgbResizer:
     """
 
     def __init__(self, *, height_px: int, width_px: int) -> None:
-        require(height_px > 0 and width_px > 0, f"result of {height_px}x{width_px} pixels asked for")
+        require(
+            height_px > 0 and width_px > 0, f"result of {height_px}x{width_px} pixels asked for"
+        )
         self._height_px = height_px
         self._width_px = width_px
         self._reformatter = VideoReformatter()
@@ -41,8 +43,9 @@ class RgbResizer:
     def resize(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the frame at the fixed size.
 
-        Where the frame is larger, each result pixel is the mean of the area it covers, so that nothing aliases; where it is
-        smaller, pixels are interpolated linearly. The aspect ratio is not kept, as in training.
+        Where the frame is larger, each result pixel is the mean of the area it covers, so that
+        nothing aliases; where it is smaller, pixels are interpolated linearly. The aspect ratio is
+        not kept, as in training.
 
         Args:
             pixels: (H, W, 3) uint8 RGB, C-contiguous; not modified, not copied.
@@ -67,8 +70,8 @@ class RgbResizer:
 def upsample_mask(mask: Mask) -> NDArray[np.bool_]:
     """Return the mask at the size of its frame.
 
-    The probabilities are rounded to 1/255, interpolated linearly and cut at the mask's threshold, which follows a contour
-    more closely than enlarging the pixels of the binary mask would.
+    The probabilities are rounded to 1/255, interpolated linearly and cut at the mask's threshold,
+    which follows a contour more closely than enlarging the pixels of the binary mask would.
 
     Args:
         mask: A mask at the network's resolution.

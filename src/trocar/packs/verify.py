@@ -4,12 +4,14 @@ Order of the checks, each before the next:
 
 1. the pack is a folder, not a link to one;
 2. it holds regular files only, no links, no more and no larger ones than the limits allow;
-3. the manifest is strict JSON without repeated keys, of a known format, and says what this device can do;
+3. the manifest is strict JSON without repeated keys, of a known format, and says what this device
+    can do;
 4. the files are exactly those that the manifest lists;
 5. each file has the size and the SHA-256 that the manifest says.
 
-A signature over the manifest has its place between 2 and 3 (``manifest.sig``); this format version carries none yet, and a
-pack that has such a file is refused rather than accepted without checking it.
+A signature over the manifest has its place between 2 and 3 (``manifest.sig``); this format version
+carries none yet, and a pack that has such a file is refused rather than accepted without checking
+it.
 """
 
 from __future__ import annotations
@@ -68,18 +70,20 @@ def verify_pack(folder: Path) -> VerifiedPack:
     Returns:
         The verified pack.
 
-    Raises:
-        HashMismatchError: A file differs from the manifest.
-        IncompatiblePackError: The manifest is of another format or asks for what this device cannot do.
-        PackError: A file is missing, extra, linked, not regular or too large, or the manifest is not strict JSON.
+    Raises: HashMismatchError: A file differs from the manifest. IncompatiblePackError: The manifest
+        is of another format or asks for what this device cannot do. PackError: A file is missing,
+        extra, linked, not regular or too large, or the manifest is not strict JSON.
     """
     content = _read_regular_files(folder)
     raw_manifest = content.pop(MANIFEST_NAME, None)
     if raw_manifest is None:
-        raise PackError(f"expected {MANIFEST_NAME} in {folder}, found none", advice="name the folder of a pack")
+        raise PackError(
+            f"expected {MANIFEST_NAME} in {folder}, found none", advice="name the folder of a pack"
+        )
     if len(raw_manifest) > MANIFEST_BYTES_MAX:
         raise PackError(
-            f"expected a manifest of at most {MANIFEST_BYTES_MAX} bytes, got {len(raw_manifest)}", advice=_REPLACE
+            f"expected a manifest of at most {MANIFEST_BYTES_MAX} bytes, got {len(raw_manifest)}",
+            advice=_REPLACE,
         )
     manifest = _parse_manifest(raw_manifest)
     _check_files(manifest, content)
@@ -101,7 +105,9 @@ def _read_regular_files(folder: Path) -> dict[str, bytes]:
             )
         return {entry.name: _read_regular_file(Path(entry.path)) for entry in listed}
     except OSError as exc:
-        raise PackError(f"cannot read the pack {folder}: {exc}", advice="check path and permissions") from exc
+        raise PackError(
+            f"cannot read the pack {folder}: {exc}", advice="check path and permissions"
+        ) from exc
 
 
 def _read_regular_file(path: Path) -> bytes:
@@ -113,7 +119,8 @@ def _read_regular_file(path: Path) -> bytes:
             raise PackError(f"expected a regular file, got {path.name}", advice=_REPLACE)
         if state.st_size > PACK_FILE_BYTES_MAX:
             raise PackError(
-                f"expected {path.name} to have at most {PACK_FILE_BYTES_MAX} bytes, got {state.st_size}",
+                f"expected {path.name} to have at most {PACK_FILE_BYTES_MAX} bytes, got "
+                f"{state.st_size}",
                 advice=_REPLACE,
             )
         return stream.read(PACK_FILE_BYTES_MAX + 1)

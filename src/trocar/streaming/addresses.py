@@ -1,11 +1,14 @@
-"""Sources and sinks by address: ``file:PATH``, ``mp4:PATH``, ``jsonl:PATH``, ``latency:FOLDER``, ``masks:FOLDER``."""
+"""Sources and sinks by address.
+
+``file:PATH``, ``mp4:PATH``, ``jsonl:PATH``, ``latency:FOLDER``, ``masks:FOLDER``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from trocar.contracts.errors import ContractError
+from trocar.contracts.errors import ContractError, DecodeError, SinkError
 from trocar.contracts.ports import Clock, FrameSource, Sink
 from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.latency_summary import LatencySummarySink
@@ -33,12 +36,19 @@ def open_source(address: str, *, pacing: Pacing, clock: Clock, loop_count: int =
         loop_count: How many times a file is played.
 
     Raises:
-        ContractError: The address is of no known kind.
-        DecodeError: The file cannot be decoded.
+        ContractError: The address is of no known kind, or the file is to be played less than once.
+        DecodeError: The file cannot be read or decoded.
     """
-    scheme, rest = _split(address, known=("file",))
-    del scheme
-    return VideoFileSource(Path(rest), pacing=pacing, clock=clock, loop_count=loop_count)
+    _, rest = _split(address, known=("file",))
+    if loop_count < 1:
+        raise ContractError(
+            f"expected a file to be played at least once, got {loop_count} times",
+            advice="ask for one round or more",
+        )
+    try:
+        return VideoFileSource(Path(rest), pacing=pacing, clock=clock, loop_count=loop_count)
+    except OSError as exc:
+        raise DecodeError(f"cannot read {rest}: {exc.strerror}", advice="check the path") from exc
 
 
 # @need-ids: SRS_CLI_001
@@ -59,15 +69,24 @@ def open_sink(
     """
     scheme, rest = _split(address, known=_SINK_SCHEMES)
     path = Path(rest)
-    match scheme:
-        case "mp4":
-            return overlay_sink(path, config.pacing)
-        case "jsonl":
-            return JsonlSink(path)
-        case "latency":
-            return latency_sink(path, deadline_ms=config.deadline_ms, ledger=ledger)
-        case _:
-            return MaskFilesSink(path, source_ids=[source.source_id], naming=MaskNaming.BY_FRAME)
+    try:
+        match scheme:
+            case "mp4":
+                _require_folder(path.parent)
+                return overlay_sink(path, config.pacing)
+            case "jsonl":
+                return JsonlSink(path)
+            case "latency":
+                _require_folder(path)
+                return latency_sink(path, deadline_ms=config.deadline_ms, ledger=ledger)
+            case _:
+                return MaskFilesSink(
+                    path, source_ids=[source.source_id], naming=MaskNaming.BY_FRAME
+                )
+    except OSError as exc:
+        raise SinkError(
+            f"cannot write {rest}: {exc.strerror}", advice="choose another output"
+        ) from exc
 
 
 def overlay_sink(path: Path, pacing: Pacing) -> Sink:
@@ -84,6 +103,15 @@ def latency_sink(folder: Path, *, deadline_ms: int, ledger: DropLedger) -> Sink:
         page_path=folder / "latency.html",
         ledger=ledger,
     )
+
+
+def _require_folder(folder: Path) -> None:
+    """Refuse an output whose folder is missing now, not at the end of a run."""
+    if not folder.is_dir():
+        raise SinkError(
+            f"expected a folder for the output, {folder} is none",
+            advice="create the folder, or choose another output",
+        )
 
 
 def _split(address: str, *, known: tuple[str, ...]) -> tuple[str, str]:

@@ -64,11 +64,10 @@ def _refusal(raw: RawFrame) -> tuple[Reason, str] | None:
     is_small = min(height_px, width_px) < FRAME_SIDE_PX_MIN
     is_large = max(height_px, width_px) > FRAME_SIDE_PX_MAX
     if is_small or is_large or height_px * width_px > FRAME_PIXEL_COUNT_MAX:
-        return (
-            Reason.FRAME_SIZE,
-            f"expected sides of {FRAME_SIDE_PX_MIN} to {FRAME_SIDE_PX_MAX} px and at most"
-            f" {FRAME_PIXEL_COUNT_MAX} px, got {width_px}x{height_px}",
+        expected = (
+            f"{FRAME_SIDE_PX_MIN} to {FRAME_SIDE_PX_MAX} px, {FRAME_PIXEL_COUNT_MAX} px in all"
         )
+        return Reason.FRAME_SIZE, f"expected sides of {expected}, got {width_px}x{height_px}"
     if pixels.dtype != np.uint8:
         if np.issubdtype(pixels.dtype, np.inexact) and not np.isfinite(pixels).all():
             return (

@@ -10,7 +10,7 @@ __all__ = ["MonotonicClock"]
 
 
 class MonotonicClock:
-    """``ports.Clock`` on the operating system's monotonic clock; a wall-clock step cannot move it."""
+    """``ports.Clock`` of the operating system, which a step of the wall clock cannot move."""
 
     def now_ns(self) -> int:
         """Return the monotonic time [ns]."""

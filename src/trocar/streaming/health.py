@@ -25,13 +25,16 @@ __all__ = ["StreamHealth"]
 class StreamHealth:
     """State of one stream; one instance a run, not thread-safe.
 
-    A stream of video keeps the size of its first frame: a frame of another size is withheld until the first size returns,
-    because a change of size is a change of source. Stills may differ in size and have no time axis, so that only their
+    A stream of video keeps the size of its first frame: a frame of another size is withheld until
+    the first size returns,
+    because a change of size is a change of source. Stills may differ in size and have no time
+    axis, so that only their
     index, black and saturated are checked.
 
     Args:
         kind: Video or stills.
-        frozen_after_ms: Identical frames are allowed for this long (a recording of variable rate repeats frames).
+        frozen_after_ms: Identical frames are allowed for this long (a recording of variable rate
+            repeats frames).
         measure_quality: Measures of a frame; replaced in tests only.
     """
 
@@ -63,7 +66,7 @@ class StreamHealth:
 
     # @need-ids: SRS_STREAM_009, RCM_ORDER_001
     def _out_of_order(self, frame: Frame) -> tuple[Reason, str] | None:
-        """Refuse a frame that is not after the last one; such a frame leaves no trace in the state."""
+        """Refuse a frame that is not after the last one; it leaves no trace in the state."""
         reason = Reason.FRAME_OUT_OF_ORDER
         if frame.frame_index <= self._frame_index:
             return reason, f"frame {frame.frame_index} after frame {self._frame_index}"

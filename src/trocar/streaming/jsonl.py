@@ -106,7 +106,7 @@ class JsonlSink:
 
 # @need-ids: SRS_PROVENANCE_001
 def line_of(record: FrameRecord) -> str:
-    """Return a record as one line of ASCII JSON with its end of line, fields in a fixed order, without pixels."""
+    """Return a record as one line of ASCII JSON, fields in a fixed order, without pixels."""
     media_time_ns = record.media_time_ns
     fields = {
         "schema": RECORD_SCHEMA,

@@ -7,6 +7,7 @@ from html import escape
 from typing import Final
 
 from trocar.contracts.limits import NS_PER_MS, NS_PER_S
+from trocar.contracts.record import UnitInfo
 from trocar.streaming.latency_report import LatencyReport, LatencySamples
 
 __all__ = ["page_of"]
@@ -21,12 +22,15 @@ _COLUMN_COUNT_MAX: Final = 600
 _TICK_COUNT: Final = 5
 
 _STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--paper:#ffffff;--panel:#f5f7f9;--line:#d5dae0;
+:root{color-scheme:light
+dark;--ink:#1b1f24;--soft:#57606a;--paper:#ffffff;--panel:#f5f7f9;--line:#d5dae0;
 --mark:#0072b2;--limit:#d55e00}
-@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#10151b;--panel:#182029;--line:#303b47;
+@media
+(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#10151b;--panel:#182029;--line:#303b47;
 --mark:#56b4e9;--limit:#e69f00}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:52rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);
+body{margin:0 auto;max-width:52rem;padding:1.5rem 1rem
+3rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif}
 .notice{border:2px solid var(--limit);padding:.4rem .8rem;font-weight:600;letter-spacing:.02em}
 h1{font-size:1.5rem;margin:1.2rem 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .4rem}
@@ -34,7 +38,8 @@ p{max-width:68ch}.soft{color:var(--soft)}
 .verdict{font-size:1.25rem;font-weight:600}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{border-bottom:1px solid var(--line);padding:.3rem .9rem .3rem 0;text-align:left;vertical-align:top}
+th,td{border-bottom:1px solid var(--line);padding:.3rem .9rem .3rem
+0;text-align:left;vertical-align:top}
 td.n,th.n{text-align:right}
 svg{display:block;width:100%;min-width:34rem;height:auto;background:var(--panel)}
 .bar,.age{fill:var(--mark)}.axis{stroke:var(--soft);stroke-width:1}
@@ -56,23 +61,21 @@ def page_of(report: LatencyReport, samples: LatencySamples) -> str:
 
     Args:
         report: The numbers.
-        samples: The times, in the order of the records; ages are drawn where frames were timed, else service times.
+        samples: The times, in the order of the records; ages are drawn where frames were timed,
+            else service times.
     """
     is_timed = report.age is not None
     what = "Age" if is_timed else "Service time"
     times_ns = samples.age_ns if is_timed else samples.service_ns
     deadline_ms = float(report.deadline_ms) if is_timed else None
-    label = (
-        "Clara AGX class" if report.platform_label == "agx" else "surrogate, not Clara AGX class"
-    )
+    is_agx = report.platform_label == "agx"
+    label = "AGX machine" if is_agx else "surrogate machine, not an AGX"
     verdict = str(report.verdict.value)
     body = [
         f'<p class="notice">{escape(report.notice)}</p>',
         "<h1>Latency</h1>",
-        f'<p class="soft">{escape(report.unit.unit)} {escape(report.unit.unit_version)} &middot; '
-        f"{escape(report.unit.pack_id)} &middot; {escape(report.unit.backend.engine)}, "
-        f"{escape(report.unit.backend.provider)}, {escape(report.unit.backend.precision)}</p>",
-        f'<p class="verdict">{escape(verdict.replace("_", " ").capitalize())} on a {label} machine</p>',
+        f'<p class="soft">{escape(_provenance(report.unit))}</p>',
+        f'<p class="verdict">{verdict.replace("_", " ").capitalize()}: {label}</p>',
         f"<p>{_VERDICT_WORDS[verdict]}</p>",
         "<h2>Times</h2>",
         _times_table(report),
@@ -80,7 +83,7 @@ def page_of(report: LatencyReport, samples: LatencySamples) -> str:
         f'<div class="wide">{_histogram(times_ns, deadline_ms)}</div>',
         f"<h2>{what} over time</h2>",
         f'<div class="wide">{_timeline(samples.captured_at_ns, times_ns, deadline_ms)}</div>',
-        '<p class="soft">Each column shows the largest value in its span: no outlier is left out.</p>',
+        '<p class="soft">Each column is the largest value in its span: no outlier is left out.</p>',
         "<h2>Misses</h2>",
         _misses_table(report),
         "<h2>Machine</h2>",
@@ -93,6 +96,13 @@ def page_of(report: LatencyReport, samples: LatencySamples) -> str:
         + "\n".join(body)
         + "\n</body></html>\n"
     )
+
+
+def _provenance(unit: UnitInfo) -> str:
+    """Return what answered, in one line."""
+    backend = unit.backend
+    parts = (f"{unit.unit} {unit.unit_version}", unit.pack_id, backend.engine, backend.provider)
+    return ", ".join((*parts, backend.precision))
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
@@ -143,8 +153,8 @@ def _misses_table(report: LatencyReport) -> str:
         ("limit", f"{misses.limit:g}"),
     )
     return _table(rows) + (
-        '<p class="soft">Exact binomial bounds (Clopper and Pearson), nominal: frames depend on their'
-        " neighbours.</p>"
+        '<p class="soft">Exact binomial bounds (Clopper and Pearson), nominal:'
+        " frames depend on their neighbours.</p>"
     )
 
 

@@ -44,7 +44,7 @@ _CPU_FACTS: Final = Path("/proc/cpuinfo")
 class LatencyVerdict(StrEnum):
     """What the bounds of the miss ratio say about the limit."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     """The one-sided 95 % upper bound is within the limit."""
 
     FAIL = "fail"
@@ -79,7 +79,10 @@ class TimeStatistics(Contract):
 
 
 class MissRatio(Contract):
-    """Misses and their exact bounds (Clopper & Pearson 1934), nominal because frames depend on their neighbours.
+    """Misses and their exact bounds, nominal because frames depend on their neighbours.
+
+    Source:
+        Clopper & Pearson, Biometrika 26 (1934) 404-413.
 
     Attributes:
         late_count: Answered frames that were late.

@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 P999_BOUNDED_COUNT_MIN: Final = 3688
-"""Frames below which the 95 % order-statistic interval of p99.9 has no upper end: it is descriptive only."""
+"""Frames below which the 95 % order-statistic interval of p99.9 has no upper end."""
 
 _FRACTION_TERM_COUNT_MAX: Final = 100_000
 _FRACTION_TOLERANCE: Final = 1e-15
@@ -26,7 +26,7 @@ _BISECTION_COUNT: Final = 200
 
 
 def percentile_of_sorted(values: Sequence[int], fraction: float) -> int:
-    """Return the smallest value that at least ``fraction`` of all values do not exceed (nearest rank).
+    """Return the nearest-rank percentile: the smallest value with that share at or below it.
 
     Args:
         values: Sorted upwards, not empty.
@@ -40,7 +40,7 @@ def percentile_of_sorted(values: Sequence[int], fraction: float) -> int:
 
 
 def miss_ratio_interval(miss_count: int, frame_count: int, *, tail: float) -> tuple[float, float]:
-    """Return the exact lower and upper bound of a miss ratio, each exceeded with probability ``tail`` at most.
+    """Return the exact bounds of a miss ratio, each wrong with probability ``tail`` at most.
 
     Args:
         miss_count: Misses.

@@ -1,4 +1,4 @@
-"""A sink that keeps the times of a run and writes latency.json, latency.html and, if asked, the raw times."""
+"""A sink that keeps the times of a run and writes the latency report, its page and raw times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ADVICE: Final = "free disk space or choose another output folder"
 
 # @need-ids: SRS_SINK_003
 class LatencySummarySink:
-    """``ports.Sink`` that keeps at most ``LATENCY_SAMPLE_COUNT_MAX`` times (24 bytes each) and reports when it is closed.
+    """``ports.Sink`` that keeps the times (24 bytes a frame) and reports when it is closed.
 
     A run without a record leaves no file: there is nothing to report.
 
@@ -72,8 +72,14 @@ class LatencySummarySink:
         return self._report
 
     def write(self, record: FrameRecord, frame: Frame | None) -> None:
-        """Keep the times of one record."""
+        """Keep the times of one record.
+
+        Raises:
+            SinkError: The report was closed.
+        """
         del frame
+        if self._is_closed:
+            raise SinkError(f"expected an open report, got a closed one: {self._path}", advice=_ADVICE)
         samples = self._samples
         self._unit = record.unit
         samples.answered_count += 1
@@ -91,9 +97,9 @@ class LatencySummarySink:
         Raises:
             SinkError: A file could not be written.
         """
-        if self._is_closed or self._unit is None:
+        was_closed, self._is_closed = self._is_closed, True
+        if was_closed or self._unit is None:
             return
-        self._is_closed = True
         if self._ledger is not None:
             self._samples.displaced_count = self._ledger.totals().displaced_count
         self._report = report_of(
@@ -112,7 +118,7 @@ class LatencySummarySink:
             ) from exc
 
     def _times(self) -> bytes:
-        """Return the raw times as compressed CSV; without a time stamp, so that equal times give equal bytes."""
+        """Return the raw times as compressed CSV; equal times give equal bytes."""
         samples = self._samples
         rows = zip(samples.captured_at_ns, samples.age_ns, samples.service_ns, strict=True)
         lines = ["captured_at_ns,age_ns,service_ns", *(f"{c},{a},{s}" for c, a, s in rows), ""]

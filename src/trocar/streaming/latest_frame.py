@@ -1,4 +1,4 @@
-"""A place for exactly one item: the newest one wins, and the older one is handed back to be accounted for."""
+"""A place for exactly one item: the newest one wins, and the older one is handed back."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LatestFrameSlot(Generic[T]):
             return displaced
 
     def take(self, timeout_s: float) -> Taken[T] | None:
-        """Take the item out, or return None after ``timeout_s`` or when the slot is closed and empty.
+        """Take the item out; None after ``timeout_s``, or when the slot is closed and empty.
 
         Raises:
             InvariantError: ``timeout_s`` is not above zero; no caller may wait for ever.

@@ -70,7 +70,7 @@ class LedgerTotals:
 
 # @need-ids: SRS_STREAM_002, RCM_LEDGER_001
 class DropLedger:
-    """Thread-safe account of a run; lists at most ``length_max`` dropped frames (17 bytes each) and counts the rest."""
+    """Thread-safe account of a run; lists ``length_max`` dropped frames and counts the rest."""
 
     def __init__(self, *, length_max: int = LEDGER_LENGTH_MAX) -> None:
         require(length_max > 0, f"ledger of {length_max} lines asked for")
@@ -137,7 +137,7 @@ class DropLedger:
         )
 
     def save(self, path: Path) -> None:
-        """Write the list as CSV: frame_index, captured_at_ns, reason; a last comment counts unlisted frames.
+        """Write the list as CSV; a comment at its end counts the frames that are not listed.
 
         Raises:
             SinkError: The file cannot be written.

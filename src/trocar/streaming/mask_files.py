@@ -46,7 +46,7 @@ def require_unique_stems(source_ids: Sequence[str]) -> None:
         stem = Path(source_id).stem.casefold()
         if stem in seen:
             raise ContractError(
-                f"expected inputs whose names differ before the suffix, got {seen[stem]} and {source_id}",
+                f"expected names that differ before the suffix, got {seen[stem]} and {source_id}",
                 advice="rename one of them, or run them into different output folders",
             )
         seen[stem] = source_id
@@ -81,6 +81,7 @@ class MaskFilesSink:
         self._source_ids = frozenset(source_ids)
         self._naming = naming
         self._written_count = 0
+        self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -98,6 +99,8 @@ class MaskFilesSink:
             SinkError: The file could not be written.
         """
         del frame
+        if self._is_closed:
+            raise SinkError(f"expected an open folder, got a closed one: {self._folder}", advice=_ADVICE)
         if isinstance(record.outcome, Withheld):
             return
         require(
@@ -118,4 +121,5 @@ class MaskFilesSink:
         self._written_count += 1
 
     def close(self) -> None:
-        """Do nothing: each file is complete once it is there."""
+        """Take no more; each file is complete once it is there."""
+        self._is_closed = True

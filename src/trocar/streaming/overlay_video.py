@@ -1,4 +1,4 @@
-"""A video of the answers, each drawn on its own frame, that can be played even when the run was killed."""
+"""A video of the answers, each on its own frame; it can be played when the run was killed."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ _ADVICE: Final = (
 class OverlayVideoSink:
     """``ports.Sink`` that writes a fragmented MP4 with the times of the frames as they were.
 
-    The first frame fixes the size. A record without a frame, or with one of another size, is drawn as withheld on an empty
-    picture. Records before the first frame cannot be drawn, since no size is known: they are counted and logged.
+    The first frame fixes the size. A record without a frame, or with one of another size, is drawn
+    as withheld on an empty
+    picture. Records before the first frame cannot be drawn, since no size is known: they are
+    counted and logged.
 
     Args:
         path: The file; its folder must exist.
@@ -74,7 +76,8 @@ class OverlayVideoSink:
         self._is_closed = False
         try:
             self._container: OutputContainer = av.open(
-                str(path),
+                # The protocol is named, so that no path can be taken for an address on the network.
+                f"file:{path.resolve()}",
                 mode="w",
                 format="mp4",
                 options={
@@ -157,7 +160,7 @@ class OverlayVideoSink:
         return self._last_pts
 
     def _encode(self, canvas: NDArray[np.uint8], pts: int) -> None:
-        """Convert one canvas to the encoder's pixel format and write what the encoder gives back."""
+        """Convert one canvas, encode it, and write what the encoder gives back."""
         picture = self._reformatter.reformat(
             VideoFrame.from_numpy_buffer(canvas, format="rgb24"), format="yuv420p", threads=1
         )

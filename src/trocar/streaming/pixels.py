@@ -1,4 +1,4 @@
-"""Conversion of decoded pictures to (H, W, 3) uint8 RGB, by documented rules and without loss of orientation."""
+"""Conversion of decoded pictures to upright (H, W, 3) uint8 RGB, by documented rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def size_problem(*, width_px: int, height_px: int) -> str | None:
     if fits:
         return None
     return (
-        f"expected sides of 1 to {FRAME_SIDE_PX_MAX} px and at most {FRAME_PIXEL_COUNT_MAX} px in all,"
+        f"expected sides of 1 to {FRAME_SIDE_PX_MAX} px and at most {FRAME_PIXEL_COUNT_MAX} px,"
         f" got {width_px}x{height_px}"
     )
 
@@ -106,7 +106,8 @@ def oriented(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np
 class RgbConverter:
     """Turn decoded video frames of any pixel format into 8-bit RGB, upright.
 
-    10-bit and wider formats are reduced, grey is repeated, alpha is laid over black. Keeps the scaler's tables between
+    10-bit and wider formats are reduced, grey is repeated, alpha is laid over black. Keeps the
+    scaler's tables between
     frames; not thread-safe.
     """
 
@@ -130,7 +131,8 @@ class RgbConverter:
         pixels = np.asarray(converted.to_ndarray(), dtype=np.uint8)
         if has_alpha:
             pixels = on_black(pixels)
-        # The stubs of PyAV describe side data as a mapping; iterating it gives the items themselves.
+        # The stubs of PyAV describe side data as a mapping; iterating it gives the items
+        # themselves.
         items: list[Any] = list(frame.side_data)
         for item in items:
             if item.type == SideDataType.DISPLAYMATRIX:

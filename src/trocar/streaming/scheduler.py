@@ -1,6 +1,7 @@
-"""The loop: every frame that a source delivers is answered once, or entered in the ledger of dropped frames.
+"""The loop: every frame of a source is answered once, or entered in the ledger of dropped frames.
 
-In real time a thread of its own feeds a slot of capacity one, so that a slow unit sees the newest frame and never a queue of
+In real time a thread of its own feeds a slot of capacity one, so that a slow unit sees the newest
+frame and never a queue of
 old ones. As fast as possible, frames are pulled one by one and none is dropped.
 """
 
@@ -43,7 +44,7 @@ from trocar.streaming.summary import EndedBecause, StreamConfig, StreamSummary
 __all__ = ["Progress", "run_stream"]
 
 Progress = Callable[[int, int | None], None]
-"""Called after each record with the number of answered frames, and that of all frames where the source knows it."""
+"""Called after each record with the numbers of answered frames and, where known, of all frames."""
 
 _ADVICE_FAULT = "this is a fault of Trocar; report it with the log and the input's name"
 
@@ -61,7 +62,7 @@ def run_stream(
     on_end: Callable[[StreamSummary], None] | None = None,
     wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> StreamSummary:
-    """Run a unit on a source until it ends, fails, or is stopped; the source and all sinks are closed in every case.
+    """Run a unit on a source until it ends, fails or is stopped; always close source and sinks.
 
     Args:
         source: Where frames come from; closed at the end.
@@ -76,10 +77,12 @@ def run_stream(
         wall_clock: Time with zone, for the summary only.
 
     Returns:
-        The account of the run. The caller decides what a decode error or a missed deadline means to it.
+        The account of the run. The caller decides what a decode error or a missed deadline means
+        to it.
 
     Raises:
-        SourceError: The source failed, was lost, or stayed silent for longer than ``SOURCE_SILENCE_MS_MAX``.
+        SourceError: The source failed, was lost, or stayed silent for longer than
+            ``SOURCE_SILENCE_MS_MAX``.
         SinkError: A record could not be written.
         InvariantError: Trocar itself is at fault.
         TrocarError: Any other error of the unit; the first error is raised, later ones are logged.
@@ -153,7 +156,7 @@ class _Run:
             self._play_as_fast_as_possible()
 
     def interrupt(self) -> None:
-        """Note that the run was broken off between any two instructions: the account may lack one frame."""
+        """Note that the run was broken off anywhere: the account may lack one frame."""
         self.ended_because = EndedBecause.STOPPED
         self._is_interrupted = True
 
@@ -278,7 +281,7 @@ class _Run:
         return frame, record
 
     def _examine(self, raw: RawFrame, now_ns: int) -> tuple[Frame | None, Finding | Withheld]:
-        """Return the frame where it was admitted, and its answer: the unit's, or why it was not asked."""
+        """Return the frame if it was admitted, and its answer: the unit's, or why not asked."""
         admitted = admit(raw)
         if isinstance(admitted, Withheld):
             return None, admitted
@@ -344,7 +347,7 @@ class _Run:
         return first
 
     def finish(self, error: TrocarError | None) -> TrocarError | None:
-        """End the source and its thread, close the account, close all sinks; return the first error."""
+        """End the source, close the account and all sinks; return the first error."""
         self._is_ending.set()
         self._slot.close()
         has_feeder_ended = self._join_feeder()
@@ -368,7 +371,7 @@ class _Run:
         return error
 
     def _join_feeder(self) -> bool:
-        """Wait for the source's thread; a thread that hangs in a driver is left behind and reported."""
+        """Wait for the source's thread; one that hangs in a driver is left behind and logged."""
         if self._feeder is None:
             return True
         self._feeder.join(THREAD_JOIN_MS_MAX * NS_PER_MS / NS_PER_S)

@@ -28,7 +28,7 @@ class QueuePolicy(StrEnum):
     """What happens when the queue is full."""
 
     DROP_OLDEST = "drop_oldest"
-    """The oldest waiting result is left out and counted: for a picture that must not fall behind."""
+    """The oldest waiting result is left out and counted: a picture must not fall behind."""
 
     BLOCK = "block"
     """The run waits: for outputs that must be complete, where nothing is timed."""

@@ -23,7 +23,8 @@ class StreamConfig(Contract):
         kind: Video, or unrelated stills.
         deadline_ms: Age up to which a result is in time [ms].
         frozen_after_ms: Time for which identical frames may arrive [ms].
-        frame_count_max: The run ends after so many answered frames; None means at the end of the source.
+        frame_count_max: The run ends after so many answered frames; None means at the end of the
+            source.
     """
 
     pacing: Pacing
@@ -43,7 +44,7 @@ class EndedBecause(StrEnum):
 
 
 class StreamSummary(Contract):
-    """The account of one run; ``received_count = answered_count + displaced_count + undelivered_count``.
+    """The account of one run: received = answered + displaced + undelivered.
 
     Attributes:
         source_id: The source.

@@ -185,7 +185,7 @@ class VideoFileSource:
             except TrocarError as exc:
                 problem = exc.problem
             except (FFmpegError, ValueError) as exc:
-                problem = f"expected a pixel format that can be converted, got {decoded.format.name}: {exc}"
+                problem = f"pixel format {decoded.format.name} cannot be converted: {exc}"
         self._count_error(problem)
         return undecodable(
             problem,
@@ -210,7 +210,7 @@ class VideoFileSource:
             )
 
     def _decode(self, state: _Pass) -> Iterator[VideoFrame | str]:
-        """Yield decoded frames, or the problem in the place of one, until the file ends or the source is closed."""
+        """Yield frames, or the problem in the place of one, until the end or the close."""
         packets = self._container.demux(self._stream)
         while True:
             with self._lock:
@@ -226,7 +226,7 @@ class VideoFileSource:
     def _next_batch(
         self, packets: Iterator[Packet[VideoStream]], state: _Pass
     ) -> list[VideoFrame | str] | None:
-        """Return what the next packet gives: frames, or the problem in the place of one; None at the end.
+        """Return the frames of the next packet, or the problem in their place; None at the end.
 
         Raises:
             SourceLostError: The file can no longer be read.
@@ -251,14 +251,15 @@ class VideoFileSource:
         ]
 
     def _advance(self, state: _Pass, decoded: VideoFrame | str) -> None:
-        """Count one decoded frame or problem and move the media time, relative to the first frame."""
+        """Count one frame or problem and move the media time, relative to the first frame."""
         if isinstance(decoded, str):
             state.failed_count += 1
             state.last_problem = decoded
             return
         state.decoded_count += 1
         if decoded.pts is None or decoded.time_base is None:
-            # Elementary streams carry no times: frames follow each other at the rate that the header states.
+            # Elementary streams carry no times: frames follow each other at the rate that the
+            # header states.
             is_first = state.media_time_ns < 0
             state.media_time_ns = 0 if is_first else state.media_time_ns + self._frame_period_ns
             return
@@ -280,7 +281,8 @@ class VideoFileSource:
         )
         if state.decoded_count == 0:
             raise DecodeError(
-                f"expected frames in {self._path.name}, got {got} ({state.last_problem or 'empty'})",
+                f"expected frames in {self._path.name}, got {got}"
+                f" ({state.last_problem or 'no packet'})",
                 advice=_ADVICE_FILE,
             )
         expected_count = self._header_frame_count
@@ -295,7 +297,7 @@ class VideoFileSource:
                 f"expected {expected_count or 'an unstated number of'} frames and"
                 f" {expected_ns / NS_PER_S:.2f} s in {self._path.name}, got {got}"
                 f" and {end_ns / NS_PER_S:.2f} s: the file is cut off",
-                advice="copy the recording again from its origin; the frames that came are in the record",
+                advice="copy the recording again; the frames that came are in the record",
                 decoded_count=state.decoded_count,
                 failed_count=state.failed_count,
             )

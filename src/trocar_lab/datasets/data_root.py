@@ -1,4 +1,7 @@
-"""Where the real data lies: the environment variable ``TROCAR_DATA``, or ``../shared/data`` beside the checkout."""
+"""Where the real data lies.
+
+The environment variable ``TROCAR_DATA``, or ``../shared/data`` beside the checkout.
+"""
 
 from __future__ import annotations
 
@@ -29,5 +32,7 @@ def require_data_root() -> Path:
     """
     root = find_data_root()
     if root is None:
-        raise DataRootMissingError(f"no data root: set {VARIABLE} to the folder that holds the real data")
+        raise DataRootMissingError(
+            f"no data root: set {VARIABLE} to the folder that holds the real data"
+        )
     return root

@@ -1,8 +1,8 @@
 """Kvasir-SEG: colonoscopy stills with polyp masks, split by cluster of near-duplicates.
 
-No patient identity exists in the source. The index names, for each image, the cluster of near-duplicates that it belongs
-to (16x16 difference hash); the split never cuts through a cluster. Residual leakage of one patient over two clusters
-cannot be excluded, and the model card says so.
+No patient identity exists in the source. The index names, for each image, the cluster of
+near-duplicates that it belongs to (16x16 difference hash); the split never cuts through a cluster.
+Residual leakage of one patient over two clusters cannot be excluded, and the model card says so.
 
 Source:
     Jha et al. 2020, doi 10.1007/978-3-030-37734-2_37 (research and education only).
@@ -92,7 +92,10 @@ def load_pair(item: KvasirItem) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 
 def digest(items: tuple[KvasirItem, ...]) -> str:
-    """Return the SHA-256 over names, sides and file contents, which names this data set in a model card."""
+    """Return the SHA-256 over names, sides and file contents.
+
+    Which names this data set in a model card.
+    """
     total = hashlib.sha256()
     for item in items:
         total.update(f"{item.item_id}:{item.group}:{item.split}\n".encode())

@@ -1,7 +1,8 @@
 """Splits of a dataset into train, validation and test that never cut through a group.
 
-A group is whatever must not be on two sides: a patient, a procedure, a publication, a cluster of near-duplicates. The
-assignment depends on the group's name and a salt alone, so adding a group moves no other group.
+A group is whatever must not be on two sides: a patient, a procedure, a publication, a cluster of
+near-duplicates. The assignment depends on the group's name and a salt alone, so adding a group
+moves no other group.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class SplitLeakError(ValueError):
     """A group, or an item, stands on two sides of the split."""
 
 
-def assign_split(group: str, *, salt: str, validation_fraction: float, test_fraction: float) -> Split:
+def assign_split(
+    group: str, *, salt: str, validation_fraction: float, test_fraction: float
+) -> Split:
     """Return the side on which a group lies, from a hash of its name.
 
     Args:
@@ -45,7 +48,8 @@ def assign_split(group: str, *, salt: str, validation_fraction: float, test_frac
         raise ValueError("expected a group name, got an empty text")
     if min(validation_fraction, test_fraction) <= 0 or validation_fraction + test_fraction >= 1:
         raise ValueError(
-            f"expected positive fractions with a sum below 1, got {validation_fraction} and {test_fraction}"
+            f"expected positive fractions with a sum below 1, got {validation_fraction} and "
+            f"{test_fraction}"
         )
     digest = hashlib.sha256(f"{salt}:{group}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / _HASH_RANGE
@@ -73,4 +77,6 @@ def check_no_leak(groups_by_split: Mapping[Split, Iterable[str]]) -> None:
         for second in Split:
             shared = sides[first] & sides[second]
             if first < second and shared:
-                raise SplitLeakError(f"{first} and {second} share groups, such as {sorted(shared)[:3]}")
+                raise SplitLeakError(
+                    f"{first} and {second} share groups, such as {sorted(shared)[:3]}"
+                )

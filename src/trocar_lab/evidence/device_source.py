@@ -30,6 +30,7 @@ class DeviceSource(Frozen):
 
     Attributes:
         modules: Importable module to its top-level classes; packages and ``__main__`` left out.
+        lab_modules: The same for the toolchain, which may hold units but need not.
         packages: Importable packages.
         comments: Every need-id comment.
         dependencies: Normalised distribution name to specifier: base and the device's extras.
@@ -38,6 +39,7 @@ class DeviceSource(Frozen):
     """
 
     modules: Mapping[str, frozenset[str]]
+    lab_modules: Mapping[str, frozenset[str]]
     packages: frozenset[str]
     comments: tuple[NeedComment, ...]
     dependencies: Mapping[str, str]
@@ -47,9 +49,10 @@ class DeviceSource(Frozen):
     def has_symbol(self, symbol: str) -> bool:
         """Return whether ``trocar.x.y`` or ``trocar.x.y:Name`` exists."""
         module, _, name = symbol.partition(":")
-        if name:
-            return name in self.modules.get(module, frozenset())
-        return module in self.modules or module in self.packages
+        known = {**self.modules, **self.lab_modules}
+        return (
+            name in known.get(module, frozenset()) if name else module in {*known, *self.packages}
+        )
 
 
 def read_device_source(root: Path) -> DeviceSource:
@@ -58,36 +61,46 @@ def read_device_source(root: Path) -> DeviceSource:
     Args:
         root: Repository root.
     """
-    modules: dict[str, frozenset[str]] = {}
-    packages: set[str] = set()
-    comments: list[NeedComment] = []
     faults: list[str] = []
-    base = root / "src"
-    for path in sorted((base / "trocar").rglob("*.py")):
-        name = ".".join(path.relative_to(base).with_suffix("").parts)
-        place = path.relative_to(root).as_posix()
-        text = path.read_text(encoding="utf-8")
-        comments += _comments(text, place)
-        try:
-            tree = ast.parse(text)
-        except SyntaxError as exc:
-            faults.append(f"{place}: {exc}")
-            continue
-        if name.endswith(".__init__"):
-            packages.add(name.removesuffix(".__init__"))
-        elif not name.endswith(".__main__"):
-            modules[name] = frozenset(
-                node.name for node in tree.body if isinstance(node, ast.ClassDef)
-            )
+    modules, packages = _modules(root, "trocar", faults)
+    lab_modules, _ = _modules(root, "trocar_lab", faults)
+    comments = [
+        comment
+        for path in sorted((root / "src" / "trocar").rglob("*.py"))
+        for comment in _comments(path.read_text("utf-8"), path.relative_to(root).as_posix())
+    ]
     dependencies, other = _dependencies(root / "pyproject.toml")
     return DeviceSource(
         modules=modules,
-        packages=frozenset(packages),
+        lab_modules=lab_modules,
+        packages=packages,
         comments=tuple(comments),
         dependencies=dependencies,
         other_dependencies=other,
         faults=tuple(faults),
     )
+
+
+def _modules(
+    root: Path, package: str, faults: list[str]
+) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """Return the modules of a package with their classes, and its packages; faults are appended."""
+    modules: dict[str, frozenset[str]] = {}
+    packages: set[str] = set()
+    base = root / "src"
+    for path in sorted((base / package).rglob("*.py")):
+        name = ".".join(path.relative_to(base).with_suffix("").parts)
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except SyntaxError as exc:
+            faults.append(f"{path.relative_to(root).as_posix()}: {exc}")
+            continue
+        if name.endswith(".__init__"):
+            packages.add(name.removesuffix(".__init__"))
+        elif not name.endswith(".__main__"):
+            classes = (node.name for node in tree.body if isinstance(node, ast.ClassDef))
+            modules[name] = frozenset(classes)
+    return modules, frozenset(packages)
 
 
 def _comments(text: str, place: str) -> list[NeedComment]:

@@ -47,6 +47,7 @@ class RunIdentity(Frozen):
     commit: str
     clean: bool
     device_sha256: str
+    lab_sha256: str = ""
     wheel_sha256: str = ""
     lock_sha256: str = ""
     platform: PlatformRecord
@@ -60,10 +61,9 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def device_sha256(root: Path) -> str:
-    """Return one digest over every file of the device's source tree."""
+def tree_sha256(folder: Path) -> str:
+    """Return one digest over every file of a source tree."""
     total = hashlib.sha256()
-    folder = root / "src" / "trocar"
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             name = path.relative_to(folder).as_posix()
@@ -91,7 +91,8 @@ def run_identity(root: Path) -> RunIdentity:
     return RunIdentity(
         commit=_git(root, "rev-parse", "--verify", "HEAD") or "",
         clean=status == "",
-        device_sha256=device_sha256(root),
+        device_sha256=tree_sha256(root / "src" / "trocar"),
+        lab_sha256=tree_sha256(root / "src" / "trocar_lab"),
         wheel_sha256=file_sha256(Path(wheel)) if wheel else "",
         lock_sha256=file_sha256(root / "pylock.toml"),
         platform=platform_record(),

@@ -10,7 +10,7 @@ from trocar_lab.evidence.device_source import DeviceSource, read_device_source
 from trocar_lab.evidence.evidence_record import EvidenceRun, read_runs
 from trocar_lab.evidence.generated import trace_cases, with_inherited
 from trocar_lab.evidence.graph import Graph, read_graph
-from trocar_lab.evidence.identity import device_sha256, file_sha256
+from trocar_lab.evidence.identity import file_sha256, tree_sha256
 from trocar_lab.evidence.metamodel import Metamodel
 from trocar_lab.evidence.needs_source import SourceScan, scan_sources
 from trocar_lab.evidence.proofs import Proofs
@@ -80,7 +80,8 @@ def read_project(
     records = read_records(root)
     present = Present(
         fingerprints={need_id: need.fingerprint for need_id, need in graph.needs.items()},
-        device_sha256=device_sha256(root),
+        device_sha256=tree_sha256(root / "src" / "trocar"),
+        lab_sha256=tree_sha256(root / "src" / "trocar_lab"),
         lock_sha256=file_sha256(root / "pylock.toml"),
         wheel_sha256=file_sha256(wheel) if wheel is not None else "",
     )

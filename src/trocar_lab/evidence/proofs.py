@@ -169,10 +169,7 @@ class Proofs:
 
     def _freshness(self, run: EvidenceRun, line: CollectedLine, function: TestFunction) -> Finding:
         """Return whether one collected line is about what stands in the tree now."""
-        claims = frozenset(claim.need_id for claim in function.claims)
-        return freshness_finding(
-            run, line, claims=claims, digest=function.digest, present=self.present
-        )
+        return freshness_finding(run, line, function=function, present=self.present)
 
     def _uncollected(self, function: TestFunction, platform: str) -> list[Finding]:
         """Return the finding of a function whose file the latest run could not collect."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
-import inspect
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -219,10 +219,11 @@ class EvidenceRecorder:
 
     def _source(self, item: pytest.Item) -> tuple[str, str]:
         """Return the file and the qualified name of the body of a test."""
-        function = inspect.unwrap(getattr(item, "obj", item.runtest))
-        function = getattr(function, "__func__", function)
-        code = getattr(function, "__code__", None)
-        path = Path(code.co_filename) if code is not None else item.path
+        function = getattr(item, "obj", item.runtest)
+        wrapped = getattr(function, "hypothesis", None)  # @given replaces the name of the body
+        function = getattr(wrapped, "inner_test", function)
+        module = sys.modules.get(getattr(function, "__module__", ""))
+        path = Path(getattr(module, "__file__", None) or item.path)
         name = (
             path.relative_to(self._root).as_posix()
             if path.is_relative_to(self._root)

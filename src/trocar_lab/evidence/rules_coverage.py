@@ -66,7 +66,7 @@ def modules_are_units(project: Project, tally: Tally) -> None:
         idle = [
             glob
             for glob in split_list(unit.field("modules"))
-            if not any(fnmatchcase(name, glob) for name in project.device.modules)
+            if not any(fnmatchcase(name, glob) for name in owned_modules(project, unit))
         ]
         nothing = None if owned_modules(project, unit) else "owns no module"
         tally.check(

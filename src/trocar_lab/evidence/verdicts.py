@@ -8,6 +8,7 @@ from typing import Final
 
 from trocar_lab.evidence.evidence_record import CollectedLine, EvidenceRun, OutcomeLine
 from trocar_lab.evidence.metamodel import Frozen
+from trocar_lab.evidence.python_tests import TestFunction
 
 
 class Verdict(StrEnum):
@@ -84,12 +85,14 @@ class Present(Frozen):
     Attributes:
         fingerprints: Need id to present fingerprint.
         device_sha256: Digest of the device's source.
+        lab_sha256: Digest of the toolchain's source; counts for tests that import it.
         lock_sha256: Digest of the lock, or empty.
         wheel_sha256: Digest of the wheel under release, or empty when none is named.
     """
 
     fingerprints: Mapping[str, str]
     device_sha256: str
+    lab_sha256: str = ""
     lock_sha256: str = ""
     wheel_sha256: str = ""
 
@@ -129,20 +132,20 @@ def outcome_finding(node: str, line: OutcomeLine | None) -> Finding:
 
 
 def freshness_finding(
-    run: EvidenceRun, line: CollectedLine, *, claims: frozenset[str], digest: str, present: Present
+    run: EvidenceRun, line: CollectedLine, *, function: TestFunction, present: Present
 ) -> Finding:
     """Return PASS when the evidence is about what stands in the tree now, else OUTDATED or SUSPECT.
 
     Args:
         run: The run that holds the evidence.
         line: Collected line of the node.
-        claims: Need ids that the test claims now.
-        digest: Digest of the test body now.
+        function: The test function as it stands now.
         present: Present state.
     """
+    claims = frozenset(claim.need_id for claim in function.claims)
     identity = run.run.identity
     stale: list[str] = []
-    if line.digest != digest:
+    if line.digest != function.digest:
         stale.append("the test body changed since")
     if {claim.need_id for claim in line.claims} != claims:
         stale.append("the test claims other needs now")
@@ -157,6 +160,9 @@ def freshness_finding(
     ]
     if identity.device_sha256 != present.device_sha256:
         stale.append("the device source changed since")
+    uses_lab = any(name.partition(".")[0] == "trocar_lab" for name in function.imports)
+    if uses_lab and identity.lab_sha256 != present.lab_sha256:
+        stale.append("the toolchain source changed since")
     if identity.lock_sha256 != present.lock_sha256:
         stale.append("the lock changed since")
     if present.wheel_sha256 and identity.wheel_sha256 != present.wheel_sha256:

@@ -1,14 +1,16 @@
 """Export a segmentation network to ONNX and measure its parity with torch.
 
-The graph takes the bytes of an RGB image, (1, H, W, 3) uint8, and gives probabilities, (1, 1, H, W) float32: transposition,
-scaling and the sigmoid are part of the model, so no device can get them wrong and the digest covers them.
+The graph takes the bytes of an RGB image, (1, H, W, 3) uint8, and gives probabilities, (1, 1, H, W)
+float32: transposition, scaling and the sigmoid are part of the model, so no device can get them
+wrong and the digest covers them.
 """
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -29,9 +31,8 @@ _LEVEL_MAX: Final = 255.0
 class DeployedSegmenter(nn.Module):
     """A network with its input and output stages, as exported.
 
-    Args:
-        network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits.
-        use_mirror: Average the probabilities of the image and of its mirror image; twice the arithmetic.
+    Args: network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits. use_mirror: Average
+        the probabilities of the image and of its mirror image; twice the arithmetic.
     """
 
     def __init__(self, network: nn.Module, *, use_mirror: bool = False) -> None:
@@ -60,19 +61,20 @@ def export_onnx(module: DeployedSegmenter, *, height_px: int, width_px: int) -> 
     Returns:
         Bytes of the file.
     """
-    buffer = io.BytesIO()
     example = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8)
-    torch.onnx.export(
-        module.eval(),
-        (example,),
-        buffer,
-        input_names=[INPUT_NAME],
-        output_names=[OUTPUT_NAME],
-        opset_version=_OPSET,
-        dynamo=False,
-        external_data=False,
-    )
-    model = onnx.load_model_from_string(buffer.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            module.eval(),
+            (example,),
+            path,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            opset_version=_OPSET,
+            dynamo=False,
+            external_data=False,
+        )
+        model = onnx.load_model(path, load_external_data=False)
     model.producer_name, model.producer_version = "trocar", ""
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
@@ -128,7 +130,9 @@ def measure_parity(
         got = np.asarray(session.run([OUTPUT_NAME], {INPUT_NAME: image[np.newaxis]})[0])[0, 0]
         masks = expected >= prob_threshold, got >= prob_threshold
         difference = max(difference, float(np.abs(expected - got).max()))
-        dice_difference = max(dice_difference, abs(dice(masks[0], reference) - dice(masks[1], reference)))
+        dice_difference = max(
+            dice_difference, abs(dice(masks[0], reference) - dice(masks[1], reference))
+        )
         agreement = min(agreement, dice(*masks))
     return ExportParity(
         prob_difference_max=difference,

@@ -1,1 +1,1 @@
-"""Latency evidence: record a bundle on a machine, verify it anywhere from its raw files, show it as a page."""
+"""Latency evidence: record a bundle, verify it from its raw files, show it as a page."""

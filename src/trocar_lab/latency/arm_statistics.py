@@ -9,7 +9,7 @@ import numpy as np
 from trocar.contracts.limits import NS_PER_MS
 from trocar.streaming.latency_statistics import P999_BOUNDED_COUNT_MIN
 from trocar_lab.latency.bundle import RunFiles
-from trocar_lab.latency.frame_table import FrameRow
+from trocar_lab.latency.frame_table import FrameRow, median_service_ns
 from trocar_lab.latency.reports import MissReport, RunReport, ShapeReport, TimeReport
 from trocar_lab.latency.settings import RecordSettings
 from trocar_lab.latency.statistics import (
@@ -23,7 +23,6 @@ from trocar_lab.latency.statistics import (
     percentile,
     percentile_interval,
 )
-from trocar_lab.latency.worker import median_service_ns
 
 Stretch = Sequence[FrameRow]
 
@@ -44,6 +43,7 @@ def miss_report(stretches: Sequence[Stretch], *, deadline_ms: int, fps: int) -> 
     miss_count = int(sum(mask.sum() for mask in masks))
     exact = miss_ratio(miss_count, sum(len(mask) for mask in masks))
     bootstrap = block_bootstrap(masks, block_length=fps)
+    bootstrap_10s = block_bootstrap(masks, block_length=10 * fps)
     return MissReport(
         frame_count=exact.frame_count,
         late_count=miss_count - dropped_count,
@@ -56,6 +56,8 @@ def miss_report(stretches: Sequence[Stretch], *, deadline_ms: int, fps: int) -> 
         upper_two_sided_95=exact.upper_two_sided,
         bootstrap_lower_95=bootstrap.lower or 0.0,
         bootstrap_upper_95=bootstrap.upper or 0.0,
+        bootstrap_10s_lower_95=bootstrap_10s.lower or 0.0,
+        bootstrap_10s_upper_95=bootstrap_10s.upper or 0.0,
         longest_run=max(longest_run(mask) for mask in masks),
     )
 
@@ -63,7 +65,9 @@ def miss_report(stretches: Sequence[Stretch], *, deadline_ms: int, fps: int) -> 
 def misses_of(rows: Stretch, deadline_ms: int) -> Bools:
     """Return for each frame whether it was late or dropped."""
     deadline_ns = deadline_ms * NS_PER_MS
-    return np.array([row.age_ns is None or row.age_ns > deadline_ns for row in rows], dtype=np.bool_)
+    return np.array(
+        [row.age_ns is None or row.age_ns > deadline_ns for row in rows], dtype=np.bool_
+    )
 
 
 def ages_ns(stretches: Sequence[Stretch], *, with_dropped: bool) -> list[int]:

@@ -1,4 +1,4 @@
-"""Limits of each platform class and unit, read from ``verification/latency/budgets.toml``; frozen before the run."""
+"""Limits of each platform class and unit, from ``verification/latency/budgets.toml``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Budget(Contract):
         runs_min: Fresh processes of an arm.
         warm_up_frames_min: Frames before the timed ones.
         arms_required: Arms that decide; the others are shown beside them.
-        clock_change_ratio_max: Largest change of a processor's clock in a run, or None where it is not judged.
+        clock_change_ratio_max: Largest change of a processor's clock in a run; None: not judged.
     """
 
     fps: int = Field(ge=1)

@@ -1,4 +1,4 @@
-"""Read a bundle and check that it is whole: sums, log, schema, plan, identity, and every run's raw files."""
+"""Read a bundle and check that it is whole: sums, log, schema, plan, identity, raw files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from trocar_lab.latency.code_identity import file_sha256
 from trocar_lab.latency.frame_table import FrameRow, read_table
 from trocar_lab.latency.manifest import BundleManifest, RunFacts
 from trocar_lab.latency.platform_record import platform_class
-from trocar_lab.latency.record import plan_runs
 from trocar_lab.latency.run_checks import clock_faults, table_faults, warm_up_faults
-from trocar_lab.latency.settings import LOG_NAME, MANIFEST_NAME, SUMS_NAME, PlannedRun
+from trocar_lab.latency.settings import LOG_NAME, MANIFEST_NAME, SUMS_NAME, PlannedRun, plan_runs
 from trocar_lab.latency.telemetry import Telemetry, from_csv
 
 _SUM_LINE: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -86,7 +85,11 @@ def read_bundle(folder: Path) -> Bundle:
             runs.append(_read_run(folder, run, facts, manifest))
         except (OSError, ContractError) as exc:
             faults.append(f"{run.name}: {exc}")
-    readings = [ClockReading(monotonic_ns=t.monotonic_ns, wall_ns=t.wall_ns) for r in runs for t in r.telemetry]
+    readings = [
+        ClockReading(monotonic_ns=t.monotonic_ns, wall_ns=t.wall_ns)
+        for r in runs
+        for t in r.telemetry
+    ]
     faults += clock_faults([manifest.clock_at_start, manifest.clock_at_end, *readings])
     return Bundle(digest, manifest, tuple(runs), tuple(faults))
 
@@ -97,7 +100,9 @@ def _sum_faults(folder: Path) -> list[str]:
     for line in (folder / SUMS_NAME).read_text(encoding="utf-8", errors="replace").splitlines():
         match = _SUM_LINE.fullmatch(line)
         if match is None or match["name"] in listed:
-            return [f"{SUMS_NAME} has a line that is not a digest and a name of its own: {line[:80]!r}"]
+            return [
+                f"{SUMS_NAME} has a line that is not a digest and a name of its own: {line[:80]!r}"
+            ]
         listed[match["name"]] = match["sha256"]
     present = {path.name for path in folder.iterdir()} - {SUMS_NAME}
     faults = [f"{name} is listed but missing" for name in sorted(listed.keys() - present)]
@@ -153,7 +158,7 @@ def _platform_faults(manifest: BundleManifest) -> list[str]:
 
 
 def _identity_faults(manifest: BundleManifest) -> list[str]:
-    """Check that all runs used one model, one engine and one input, and those that were asked for."""
+    """Check that all runs used one model, engine and input, and those asked for."""
     faults = []
     facts = manifest.runs
     for name, values in {

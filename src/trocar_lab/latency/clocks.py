@@ -1,4 +1,4 @@
-"""Both clocks of the machine read together: their difference moves only when somebody sets the wall clock."""
+"""Both clocks of the machine read together: their difference moves when the wall clock is set."""
 
 from __future__ import annotations
 

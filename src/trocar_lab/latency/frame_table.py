@@ -8,6 +8,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from trocar.contracts.errors import ContractError
@@ -28,6 +29,7 @@ COLUMNS: Final = (
     "verdict",
 )
 DROPPED: Final = "dropped"
+WITHHELD: Final = "withheld:"
 TABLE_BYTES_MAX: Final = 2**31
 
 
@@ -83,7 +85,10 @@ class TimesSink:
         available_ns = self._clock.now_ns()
         del frame
         outcome, times = record.outcome, record.times
-        is_withheld = isinstance(outcome, Withheld)
+        if isinstance(outcome, Withheld):
+            kind = f"{WITHHELD}{outcome.reason.value}"
+        else:
+            kind = outcome.kind
         self.rows.append(
             FrameRow(
                 frame_index=record.frame_index,
@@ -91,7 +96,7 @@ class TimesSink:
                 t1_ns=times.started_at_ns,
                 t2_ns=times.finished_at_ns,
                 t3_ns=available_ns,
-                outcome=f"withheld:{outcome.reason.value}" if is_withheld else outcome.kind,
+                outcome=kind,
                 drop_reason="",
                 verdict=record.verdict.value,
             )
@@ -104,10 +109,18 @@ class TimesSink:
 def all_rows(sink: TimesSink, ledger: DropLedger) -> list[FrameRow]:
     """Return answered and dropped frames in the order of the source."""
     dropped = [
-        FrameRow(d.frame_index, d.captured_at_ns, None, None, None, DROPPED, d.reason.value, DROPPED)
+        FrameRow(
+            d.frame_index, d.captured_at_ns, None, None, None, DROPPED, d.reason.value, DROPPED
+        )
         for d in ledger.dropped_frames()
     ]
     return sorted([*sink.rows, *dropped], key=lambda row: row.frame_index)
+
+
+def median_service_ns(rows: list[FrameRow]) -> float:
+    """Return the median service time of the answered frames [ns], infinite where there is none."""
+    times = [row.service_ns for row in rows if row.service_ns is not None]
+    return float(median(times)) if times else float("inf")
 
 
 def write_table(path: Path, rows: list[FrameRow]) -> None:
@@ -122,7 +135,7 @@ def write_table(path: Path, rows: list[FrameRow]) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the place, sync and rename, so that a half-written file never has the final name."""
+    """Write beside the place, sync and rename: a half-written file never has the final name."""
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as stream:
         stream.write(data)

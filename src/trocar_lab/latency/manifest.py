@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what was recorded, with which code and model, on which machine, by whom and when."""
+"""The manifest of a bundle: what was recorded, with which code, where, by whom and when."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ SCHEMA_VERSION: Final = 1
 TIME_DEFINITIONS: Final = {
     "t0_ns": "acquisition: the scheduled arrival of the frame at the open-loop source",
     "t1_ns": "the scheduler took the frame for the unit",
-    "t2_ns": "the computation was complete: the backend's call is synchronous and returns host memory, on a GPU too",
+    "t2_ns": (
+        "the computation was complete: the backend's call is synchronous and returns host memory,"
+        " on a GPU too"
+    ),
     "t3_ns": "the record was in the hands of the receiver",
     "age": "t3_ns - t0_ns; a dropped frame has none and is a miss",
     "service": "t3_ns - t1_ns",
-    "not_covered": "camera, capture, display: glass-to-glass delay needs a light sensor or a counter in the picture",
+    "not_covered": (
+        "camera, capture, display: glass-to-glass delay needs a light sensor or a counter in the"
+        " picture"
+    ),
 }
 
 
@@ -75,7 +81,7 @@ class RunFacts(Contract):
         model_sha256: Digest of the model file.
         engine_cache_sha256: Digest of the engine's cache, or None where there is none.
         input: Pictures.
-        open_ns: Time to verify the pack, start the engine, run its own warm-up and replay the reference case [ns].
+        open_ns: Time to verify the pack, start the engine and replay the reference case [ns].
         reference_difference_max: Largest difference from the reference case.
         load: What else ran, in words.
     """

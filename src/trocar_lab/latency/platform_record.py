@@ -1,4 +1,4 @@
-"""What machine this is, from its own files; the class is computed from that evidence and never typed in."""
+"""What machine this is; its class is computed from its own files and never typed in."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class PlatformRecord(Contract):
 
 # @need-ids: SRS_LATENCY_001
 def platform_class(*, tegra_release: str, board_model: str, machine: str) -> str:
-    """Return ``agx`` only where the machine's own files name an AGX or IGX board, else ``surrogate``."""
+    """Return ``agx`` only where the machine's files name such a board, else ``surrogate``."""
     names_board = _AGX_BOARD.search(tegra_release) or _AGX_BOARD.search(board_model)
     return AGX if tegra_release and machine == "aarch64" and names_board else SURROGATE
 
@@ -90,9 +90,7 @@ def read_platform(root: Path = Path("/")) -> PlatformRecord:
     cpus = root / "sys/devices/system/cpu"
     tegra_release = read_text(root / "etc/nv_tegra_release")
     board_model = read_text(root / "proc/device-tree/model").strip("\0")
-    governors = {
-        read_text(path) for path in cpus.glob("cpu[0-9]*/cpufreq/scaling_governor")
-    } - {""}
+    governors = {read_text(path) for path in cpus.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {""}
     words = read_text(root / "proc/cmdline").split()
     policy = {os.SCHED_OTHER: "other", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
     number = os.sched_getscheduler(0)

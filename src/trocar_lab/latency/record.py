@@ -1,23 +1,22 @@
 """Record a bundle: every run a fresh process, arms in random order, the sums last.
 
-A recording that is broken off, even by kill -9, has no ``SHA256SUMS`` and no last line in its log, so that ``verify`` calls it
-incomplete.
+A recording that is broken off, even by kill -9, has no ``SHA256SUMS`` and no last line in its log,
+so that ``verify`` calls it incomplete.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
-import random
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import SinkError, SourceLostError
+from trocar_lab.latency.child_process import command, environment
 from trocar_lab.latency.clocks import ClockReading, read_clocks
 from trocar_lab.latency.code_identity import file_sha256, read_code_identity
 from trocar_lab.latency.frame_table import write_whole
@@ -36,6 +35,7 @@ from trocar_lab.latency.settings import (
     SUMS_NAME,
     PlannedRun,
     RecordSettings,
+    plan_runs,
 )
 from trocar_lab.latency.stress import load_of
 from trocar_lab.latency.telemetry import SAMPLE_SECONDS, Telemetry, sample, to_csv
@@ -43,17 +43,6 @@ from trocar_lab.latency.worker import Job, load_words
 
 Tell = Callable[[str], None]
 """Shows one line to the person who waits."""
-
-
-def plan_runs(settings: RecordSettings) -> tuple[PlannedRun, ...]:
-    """Return every run in a random order that the seed fixes."""
-    runs = [
-        PlannedRun(arm=arm, run_number=number)
-        for number in range(1, settings.run_count + 1)
-        for arm in dict.fromkeys(settings.arms)
-    ]
-    random.Random(settings.seed).shuffle(runs)  # noqa: S311 - order of runs, not a secret
-    return tuple(runs)
 
 
 # @need-ids: SRS_LATENCY_001
@@ -85,7 +74,9 @@ def record_bundle(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise SinkError(f"expected an empty folder, got {folder}", advice="name a folder of its own")
+        raise SinkError(
+            f"expected an empty folder, got {folder}", advice="name a folder of its own"
+        )
     plan = plan_runs(settings)
     log = BundleLog(folder / LOG_NAME)
     begin, started_at = read_clocks(), _now()
@@ -171,10 +162,14 @@ def _record_run(
 
 
 def _watch(job_file: Path, error_file: Path) -> tuple[int, list[Telemetry], str]:
-    """Run a worker to its end; return exit code, telemetry, and the end of what it complained about."""
-    command = [sys.executable, "-m", "trocar_lab.latency", "worker", str(job_file)]
+    """Run a worker to its end; return exit code, telemetry, and the end of its complaints."""
     with error_file.open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen(
+            command("worker", job_file),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment(),
+        )
         try:
             samples = [sample(process.pid)]
             while True:
@@ -195,4 +190,4 @@ def _watch(job_file: Path, error_file: Path) -> tuple[int, list[Telemetry], str]
 
 def _now() -> str:
     """Return the wall clock with its zone."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")

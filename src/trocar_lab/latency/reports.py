@@ -61,6 +61,8 @@ class MissReport(Contract):
         upper_two_sided_95: Its upper end.
         bootstrap_lower_95: Lower end of the block bootstrap interval; blocks of one second.
         bootstrap_upper_95: Its upper end; says nothing without any miss.
+        bootstrap_10s_lower_95: The same with blocks of ten seconds.
+        bootstrap_10s_upper_95: Its upper end.
         longest_run: Most misses in a row.
     """
 
@@ -75,6 +77,8 @@ class MissReport(Contract):
     upper_two_sided_95: float
     bootstrap_lower_95: float
     bootstrap_upper_95: float
+    bootstrap_10s_lower_95: float
+    bootstrap_10s_upper_95: float
     longest_run: int
 
 

@@ -1,4 +1,4 @@
-"""What must hold inside one run's raw files, so that a number or a row that was changed does not fit any more."""
+"""What must hold inside one run's raw files: a number or row that was changed does not fit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ def row_faults(rows: Sequence[FrameRow], settings: RecordSettings) -> list[str]:
     )
     faults += _shown(
         "was not computed",
-        (r for r in answered if r.outcome.startswith("withheld:") and r.outcome != _WITHHELD_FOR_AGE),
+        (
+            r
+            for r in answered
+            if r.outcome.startswith("withheld:") and r.outcome != _WITHHELD_FOR_AGE
+        ),
     )
     return faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from enum import StrEnum
 from typing import Final
 
@@ -114,3 +115,14 @@ class PlannedRun(Contract):
     def files(self) -> tuple[str, str, str]:
         """Every file of the run."""
         return self.frames_name, self.warm_up_name, self.telemetry_name
+
+
+def plan_runs(settings: RecordSettings) -> tuple[PlannedRun, ...]:
+    """Return every run in a random order that the seed fixes."""
+    runs = [
+        PlannedRun(arm=arm, run_number=number)
+        for number in range(1, settings.run_count + 1)
+        for arm in dict.fromkeys(settings.arms)
+    ]
+    random.Random(settings.seed).shuffle(runs)  # noqa: S311 - order of runs, not a secret
+    return tuple(runs)

@@ -1,4 +1,4 @@
-"""An open-loop source: frames from memory at a fixed rate, whether or not anybody is ready for them."""
+"""An open-loop source: frames from memory at a fixed rate, whether or not anybody is ready."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def _clip_pictures(clip: Path, settings: RecordSettings) -> tuple[NDArray[np.uin
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         step = max(1, (stream.frames or PICTURE_COUNT) // PICTURE_COUNT)
-        decoded = [
-            np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+        decoded: list[NDArray[np.uint8]] = [
+            np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
             for number, frame in enumerate(container.decode(video=0))
             if number % step == 0
         ]
@@ -98,9 +98,10 @@ def _texture_pictures(settings: RecordSettings) -> tuple[NDArray[np.uint8], ...]
 
 
 class PacedMemorySource:
-    """``ports.FrameSource`` of one uninterrupted stretch; a frame's acquisition is its scheduled time.
+    """``ports.FrameSource`` of one stretch; a frame's acquisition is its scheduled time.
 
-    A source that is itself held up still stamps the time at which the frame was due, so that the delay counts.
+    A source that is itself held up still stamps the time at which the frame was due, so that the
+    delay counts.
 
     Args:
         bank: Pictures.

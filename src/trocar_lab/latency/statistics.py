@@ -1,7 +1,8 @@
-"""Statistics of one latency arm: pure functions of the raw times, nothing stored and nothing left out.
+"""Statistics of one latency arm: pure functions of the raw times, nothing left out.
 
-The exact binomial bounds are those of the device (``trocar.streaming.latency_statistics``). They are nominal, because
-neighbouring frames share clock and heat; the block bootstrap and the longest run of misses stand beside them.
+The exact binomial bounds are those of the device (``trocar.streaming.latency_statistics``). They
+are nominal, because neighbouring frames share clock and heat; the block bootstrap and the longest
+run of misses stand beside them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ STABLE_SPREAD_MAX: Final = 0.02
 BOOTSTRAP_COUNT: Final = 2000
 BOOTSTRAP_SEED: Final = 20_260_101
 DROPPED_NS: Final = 2**62
-"""Age of a frame that never had a result: older than any other, so that it counts in every percentile."""
+"""Age of a frame that never had a result: older than any other in every percentile."""
 
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -73,7 +74,7 @@ def miss_ratio(miss_count: int, frame_count: int) -> MissRatio:
 
 
 def percentile_ranks(frame_count: int, fraction: float) -> tuple[int | None, int | None]:
-    """Return the ranks (from 1) of the order statistics that hold a percentile with 95 % confidence.
+    """Return the ranks, from 1, that hold a percentile with 95 % confidence.
 
     Args:
         frame_count: Frames, at least one.
@@ -83,7 +84,8 @@ def percentile_ranks(frame_count: int, fraction: float) -> tuple[int | None, int
         Lower and upper rank; None where the sample has no order statistic far enough out.
 
     Source:
-        David & Nagaraja, Order Statistics (2003), 7.1: P(X(r) <= q <= X(s)) = P(r <= B < s), B binomial(n, fraction).
+        David & Nagaraja, Order Statistics (2003), 7.1: P(X(r) <= q <= X(s)) = P(r <= B < s), B
+        binomial(n, fraction).
     """
     require(frame_count > 0 and 0.0 < fraction < 1.0, f"p{fraction} of {frame_count} frames")
     # P(B <= lower - 1) must not exceed the tail, and P(B >= upper) must not either.
@@ -109,14 +111,14 @@ def percentile_interval(ages_ns: Sequence[int], fraction: float) -> Bounds:
 
 
 def block_bootstrap(segments: Iterable[Bools], *, block_length: int) -> Bounds:
-    """Return the 95 % percentile interval of the miss ratio over resampled blocks of neighbouring frames.
+    """Return the 95 % interval of the miss ratio over resampled blocks of neighbours.
 
     Args:
         segments: Misses of each uninterrupted stretch; no block reaches across two of them.
         block_length: Frames in a block, at least one.
 
     Returns:
-        The interval. Without any miss it is [0, 0] and says nothing: the exact bound stands alone then.
+        The interval. Without any miss it is [0, 0] and says nothing.
     """
     require(block_length > 0, f"blocks of {block_length} frames")
     sums: list[int] = []

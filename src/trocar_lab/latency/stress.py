@@ -1,4 +1,4 @@
-"""Load beside a run: started before it, ended after it, and gone when the recording process is gone."""
+"""Load beside a run: started before it, ended after it, gone when the recorder is gone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trocar.contracts.errors import SourceLostError
+from trocar_lab.latency.child_process import command, environment
 from trocar_lab.latency.settings import Arm
 
 READY_SECONDS_MAX: Final = 180
@@ -42,8 +43,8 @@ def load_of(arm: Arm, job_file: Path) -> Iterator[None]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         if arm is Arm.CPU_STRESS:
-            command = [sys.executable, "-c", _BUSY % str(os.getpid())]
-            processes += [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+            busy = [sys.executable, "-c", _BUSY % str(os.getpid())]
+            processes += [subprocess.Popen(busy) for _ in range(os.cpu_count() or 1)]
         elif arm is Arm.SECOND_INSTANCE:
             processes.append(_second_instance(job_file))
         yield
@@ -54,10 +55,16 @@ def load_of(arm: Arm, job_file: Path) -> Iterator[None]:
 
 def _second_instance(job_file: Path) -> subprocess.Popen[bytes]:
     """Start a second instance and wait until it answers frames."""
-    command = [sys.executable, "-m", "trocar_lab.latency", "load", str(job_file)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS_MAX)
-    line = process.stdout.readline() if readable and process.stdout is not None else b""
+    process = subprocess.Popen(
+        command("load", job_file),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    line = b""
+    if process.stdout is not None:
+        readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS_MAX)
+        line = process.stdout.readline() if readable else b""
     if line.strip() != b"ready":
         _end(process)
         raise SourceLostError(

@@ -1,4 +1,4 @@
-"""State of the machine during a run, at least once a second, on the same monotonic clock as the frames."""
+"""State of the machine during a run, at least once a second, on the clock of the frames."""
 
 from __future__ import annotations
 
@@ -117,13 +117,18 @@ def from_csv(data: bytes, name: str) -> list[Telemetry]:
     """
     try:
         lines = list(csv.reader(io.StringIO(data.decode("ascii"))))
-        if not lines or tuple(lines[0]) != COLUMNS:
-            raise ValueError("its columns are not those of this format")
-        return [_telemetry(line) for line in lines[1:]]
+        return [_telemetry(line) for line in _without_header(lines)]
     except ValueError as exc:
         raise ContractError(
             f"{name} is not a table of telemetry: {exc}", advice="record the bundle again"
         ) from exc
+
+
+def _without_header(lines: list[list[str]]) -> list[list[str]]:
+    """Return the lines below the header."""
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise ValueError("its columns are not those of this format")
+    return lines[1:]
 
 
 def _telemetry(cells: list[str]) -> Telemetry:
@@ -134,6 +139,4 @@ def _telemetry(cells: list[str]) -> Telemetry:
     load, slowest, fastest, gpu, hottest, throttles, rss = (
         float(cell) if cell else None for cell in cells[2:]
     )
-    return Telemetry(
-        monotonic_ns, wall_ns, load, slowest, fastest, gpu, hottest, throttles, rss
-    )
+    return Telemetry(monotonic_ns, wall_ns, load, slowest, fastest, gpu, hottest, throttles, rss)

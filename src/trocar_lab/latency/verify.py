@@ -31,7 +31,9 @@ from trocar_lab.latency.run_checks import telemetry_faults
 from trocar_lab.latency.settings import Arm
 
 
-def verify_bundle(folder: Path, budgets: Budgets, *, repository: Path | None = None) -> BundleReport:
+def verify_bundle(
+    folder: Path, budgets: Budgets, *, repository: Path | None = None
+) -> BundleReport:
     """Verify a bundle.
 
     Args:
@@ -100,7 +102,7 @@ def _unreadable(bundle: Bundle) -> BundleReport:
 
 
 def _closes_agx_row(manifest: BundleManifest, verdict: Verdict) -> bool:
-    """Return whether the requirement on AGX class hardware is met: never from another machine or unknown code."""
+    """Return whether the AGX class requirement is met: never elsewhere or by unknown code."""
     is_known_code = manifest.code.is_dirty is False or manifest.code.wheel_sha256 is not None
     is_agx = manifest.platform.platform_class == AGX
     return verdict is Verdict.PASS and is_agx and is_known_code
@@ -126,7 +128,9 @@ def _judge_arm(
     invalid = [*faults, *reasons]
     is_usable = bool(runs) and all(len(r.rows) == settings.frame_count for r in runs)
     stretches = stretches_of(runs, settings) if is_usable else []
-    misses = miss_report(stretches, deadline_ms=deadline_ms, fps=settings.fps) if is_usable else None
+    misses = (
+        miss_report(stretches, deadline_ms=deadline_ms, fps=settings.fps) if is_usable else None
+    )
     run_reports = tuple(run_report(r, settings, deadline_ms=deadline_ms) for r in runs if r.rows)
     verdict, why = _arm_verdict(misses, run_reports, manifest, budget, invalid=invalid)
     return ArmReport(
@@ -149,9 +153,7 @@ def _run_faults(files: RunFiles, budget: Budget | None) -> list[str]:
     faults = list(files.faults)
     if files.rows:
         ratio_max = None if budget is None else budget.clock_change_ratio_max
-        faults += telemetry_faults(
-            files.telemetry, files.rows, clock_change_ratio_max=ratio_max
-        )
+        faults += telemetry_faults(files.telemetry, files.rows, clock_change_ratio_max=ratio_max)
     return faults
 
 
@@ -175,14 +177,18 @@ def _arm_verdict(
     if misses.frame_count < budget.frames_min:
         short.append(f"{misses.frame_count} frames, {budget.frames_min} are needed")
         if lower > limit:
-            short.append(f"the misses so far already speak against the limit: {lower:.3g} > {limit:g}")
+            short.append(
+                f"the misses so far already speak against the limit: {lower:.3g} > {limit:g}"
+            )
     if short:
         return Verdict.INSUFFICIENT, short
     if lower > limit:
         return Verdict.FAIL, [f"lower bound {lower:.3g} of the miss ratio is above {limit:g}"]
     short = _run_shortfalls(runs, budget)
     if upper > limit:
-        short.append(f"upper bound {upper:.3g} of the miss ratio is above {limit:g}: more frames are needed")
+        short.append(
+            f"upper bound {upper:.3g} of the miss ratio is above {limit:g}: more frames are needed"
+        )
     if short:
         return Verdict.INSUFFICIENT, short
     return Verdict.PASS, [f"upper bound {upper:.3g} of the miss ratio does not exceed {limit:g}"]
@@ -211,7 +217,8 @@ def _run_shortfalls(runs: Sequence[RunReport], budget: Budget) -> list[str]:
     for run in runs:
         if run.warm_up_count < budget.warm_up_frames_min:
             short.append(
-                f"{run.name}: warm-up of {run.warm_up_count} frames, {budget.warm_up_frames_min} are needed"
+                f"{run.name}: warm-up of {run.warm_up_count} frames,"
+                f" {budget.warm_up_frames_min} are needed"
             )
         if not run.is_stable:
             short.append(f"{run.name}: the warm-up did not become stable")

@@ -1,4 +1,4 @@
-"""One run in a fresh process: open the unit, one cold frame, warm up until stable, then the timed frames."""
+"""One run in a fresh process: open the unit, one cold frame, warm-up until stable, timed frames."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from trocar.apps.endoscopy import DEMO_CLIP, OpenedUnit, open_unit
 from trocar.backends.request import BackendRequest
@@ -23,6 +22,7 @@ from trocar_lab.latency.frame_table import (
     FrameRow,
     TimesSink,
     all_rows,
+    median_service_ns,
     write_table,
     write_whole,
 )
@@ -97,7 +97,7 @@ def run_job(job: Job) -> None:
 
 
 def run_load(job: Job) -> None:
-    """Run the same unit at the same rate until the process is ended: load for the second-instance arm."""
+    """Run the same unit at the same rate until ended: load of the second-instance arm."""
     bench = open_bench(job)
     print("ready", flush=True)
     while not job.is_orphan():
@@ -130,9 +130,7 @@ def measure(bench: Bench, *, first_index: int, frame_count: int) -> list[FrameRo
         ledger=ledger,
     )
     if job.is_orphan():
-        raise SourceLostError(
-            "the process that records is gone", advice="record the bundle again"
-        )
+        raise SourceLostError("the process that records is gone", advice="record the bundle again")
     return all_rows(sink, ledger)
 
 
@@ -148,12 +146,6 @@ def warm_up(bench: Bench) -> list[FrameRow]:
         if len(rows) > settings.warm_up_frame_count and is_stable(medians):
             break
     return rows
-
-
-def median_service_ns(rows: list[FrameRow]) -> float:
-    """Return the median service time of the answered frames [ns], infinite where there is none."""
-    times = [row.service_ns for row in rows if row.service_ns is not None]
-    return float(median(times)) if times else float("inf")
 
 
 def _pause(job: Job) -> None:

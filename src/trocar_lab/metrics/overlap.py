@@ -49,7 +49,9 @@ def intersection_over_union(prediction: NDArray[np.bool_], reference: NDArray[np
 def _counts(prediction: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[int, int]:
     """Return the size of the intersection and the sum of both sizes."""
     if prediction.shape != reference.shape:
-        raise ValueError(f"expected masks of one shape, got {prediction.shape} and {reference.shape}")
+        raise ValueError(
+            f"expected masks of one shape, got {prediction.shape} and {reference.shape}"
+        )
     both = int(np.count_nonzero(prediction & reference))
     return both, int(np.count_nonzero(prediction)) + int(np.count_nonzero(reference))
 
@@ -90,12 +92,13 @@ def bootstrap_mean(
     Raises:
         ValueError: No values, unequal lengths, or too few replicates.
 
-    Source:
-        Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval), with groups
-        as the unit of resampling.
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile
+        interval), with groups as the unit of resampling.
     """
     if not values or len(values) != len(groups):
-        raise ValueError(f"expected one group a value and at least one, got {len(values)} and {len(groups)}")
+        raise ValueError(
+            f"expected one group a value and at least one, got {len(values)} and {len(groups)}"
+        )
     if replicate_count < 100:
         raise ValueError(f"expected at least 100 replicates, got {replicate_count}")
     names, inverse = np.unique(np.asarray(groups), return_inverse=True)

@@ -16,7 +16,11 @@ from trocar.imaging.resize import upsample_mask
 from trocar_lab.datasets.kvasir_seg import KvasirItem, load_pair
 from trocar_lab.metrics.overlap import MeanInterval, bootstrap_mean, dice, intersection_over_union
 
-AREA_BANDS: Final = (("small: below 5 % of the image", 0.0, 0.05), ("medium: 5 to 20 %", 0.05, 0.20), ("large: above 20 %", 0.20, 1.01))
+AREA_BANDS: Final = (
+    ("small: below 5 % of the image", 0.0, 0.05),
+    ("medium: 5 to 20 %", 0.05, 0.20),
+    ("large: above 20 %", 0.20, 1.01),
+)
 """Subgroups by size of the reference mask."""
 
 THRESHOLDS: Final = tuple(round(0.20 + 0.025 * step, 3) for step in range(25))
@@ -90,7 +94,10 @@ def _dice_at(scored: Scored, prob_threshold: float) -> float:
 
 
 def summarise(scored: Sequence[Scored]) -> dict[str, MeanInterval]:
-    """Return mean Dice and IoU with intervals, and mean Dice in each band of reference size that has images."""
+    """Return mean Dice and IoU with intervals.
+
+    And mean Dice in each band of reference size that has images.
+    """
     groups = [one.item.group for one in scored]
     figures = {
         "mean Dice": bootstrap_mean([one.dice for one in scored], groups),

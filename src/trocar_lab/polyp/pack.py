@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from trocar_lab.export.onnx_export import (
 )
 from trocar_lab.metrics.overlap import MeanInterval
 from trocar_lab.packing.build import PackContent, write_pack
-from trocar_lab.polyp.card import write_card
+from trocar_lab.polyp.card import CardFigures, write_card
 from trocar_lab.polyp.evaluate import choose_threshold, score, summarise
 from trocar_lab.training.networks import ResidualUNet, parameter_count
 
@@ -42,13 +42,17 @@ SIDE_PX: Final = 256
 _AGE_MS_MAX: Final = 60_000
 
 INTENDED_USE: Final = (
-    "Research: outline polyps in white-light colonoscopy frames, live or recorded, so that segmentation, streaming and "
+    "Research: outline polyps in white-light colonoscopy frames, live or recorded, so that "
+    "segmentation, streaming and "
     "verification methods can be studied. Not a medical device."
 )
 NOT_FOR: Final = (
-    "Diagnosis, screening, guidance or any decision about a patient. Not for other endoscopies, narrow-band or dye "
-    "imaging, capsule endoscopy, or frames without mucosa in view: the training images all show a polyp, so outlines on "
-    "frames without one are to be expected. Not for commercial use: the training data is for research and education."
+    "Diagnosis, screening, guidance or any decision about a patient. Not for other endoscopies, "
+    "narrow-band or dye "
+    "imaging, capsule endoscopy, or frames without mucosa in view: the training images all show a "
+    "polyp, so outlines on "
+    "frames without one are to be expected. Not for commercial use: the training data is for "
+    "research and education."
 )
 
 
@@ -76,14 +80,13 @@ def pack_polyp(
 ) -> PackReport:
     """Turn the best weights of a run into a pack.
 
-    The threshold comes from the validation side; the test side is read once, for the figures in the card.
+    The threshold comes from the validation side; the test side is read once, for the figures in the
+    card.
 
-    Args:
-        run_folder: Folder of the training run; holds ``best.pt`` and ``log.jsonl``.
-        clip: Rendered clip; its middle frame becomes the reference case, so that no patient's image is shipped.
-        folder: Folder of the pack.
-        version: Version of the pack.
-        use_mirror: Average over the image and its mirror image.
+    Args: run_folder: Folder of the training run; holds ``best.pt`` and ``log.jsonl``. clip:
+        Rendered clip; its middle frame becomes the reference case, so that no patient's image is
+        shipped. folder: Folder of the pack. version: Version of the pack. use_mirror: Average over
+        the image and its mirror image.
 
     Raises:
         DataRootMissingError: The real data is not on this machine.
@@ -92,7 +95,9 @@ def pack_polyp(
     network = _load(run_folder / "best.pt")
     module = DeployedSegmenter(network, use_mirror=use_mirror)
     model = export_onnx(module, height_px=SIDE_PX, width_px=SIDE_PX)
-    reference_input = RgbResizer(height_px=SIDE_PX, width_px=SIDE_PX).resize(_middle_frame(clip))[None]
+    reference_input = RgbResizer(height_px=SIDE_PX, width_px=SIDE_PX).resize(_middle_frame(clip))[
+        None
+    ]
     with torch.no_grad():
         reference_output = module(torch.from_numpy(reference_input.copy())).numpy()
     facts = _facts(version, digest(items))
@@ -103,7 +108,8 @@ def pack_polyp(
         threshold, means = choose_threshold(score(unit, select(items, Split.VALIDATION)))
         facts["threshold"] = {
             "value": threshold,
-            "chosen_by": f"best mean Dice on the validation side ({means[threshold]:.4f}) among {len(means)} values "
+            "chosen_by": f"best mean Dice on the validation side ({means[threshold]:.4f}) "
+            f"among {len(means)} values "
             f"from {min(means)} to {max(means)}; the test side was not read",
         }
         unit = _open(write_pack(Path(draft), content, facts))
@@ -111,10 +117,8 @@ def pack_polyp(
         test = summarise(score(unit, select(items, Split.TEST)))
     parity = _parity(module, model, select(items, Split.TEST), threshold)
     facts["metrics"] = [_metric(name, figure) for name, figure in test.items()]
-    card = write_card(
-        facts, test=test, validation=validation, parity=asdict(parity), weights=parameter_count(network),
-        model_bytes=len(model), use_mirror=use_mirror, run_folder=run_folder,
-    )
+    figures = CardFigures(test, validation, parity, parameter_count(network), len(model))
+    card = write_card(facts, figures, use_mirror=use_mirror, run_folder=run_folder)
     pack = write_pack(folder, PackContent(model, card, reference_input, reference_output), facts)
     return PackReport(pack, parity, test, validation, threshold)
 
@@ -164,7 +168,7 @@ def _metric(name: str, figure: MeanInterval) -> dict[str, Any]:
         "item_count": figure.item_count,
         "group_count": figure.group_count,
         "data": f"Kvasir-SEG, test side of split {SALT}; near-duplicate groups never trained on",
-        "method": "per image at its own size through the device's unit; 95 % bootstrap interval over groups",
+        "method": "per image at its own size through the device's unit; bootstrap over groups",
     }
 
 
@@ -198,16 +202,23 @@ def _facts(version: str, data_digest: str) -> dict[str, Any]:
             {
                 "data_id": "DATA_KVASIR_SEG",
                 "digest": data_digest,
-                "split": f"by near-duplicate group, salt {SALT}; residual leakage of one patient over two groups "
+                "split": f"by near-duplicate group, salt {SALT}; "
+                "residual leakage of one patient over two groups "
                 "cannot be excluded, the source has no patient identity",
                 "licence": "research and education only, no commercial use (Jha et al. 2020)",
             }
         ],
         "metrics": [
             {
-                "name": "draft", "value": 0.0, "lower_95": 0.0, "upper_95": 0.0, "item_count": 1, "group_count": 1,
-                "data": "draft", "method": "draft",
+                "name": "draft",
+                "value": 0.0,
+                "lower_95": 0.0,
+                "upper_95": 0.0,
+                "item_count": 1,
+                "group_count": 1,
+                "data": "draft",
+                "method": "draft",
             }
         ],
-        "created_on": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "created_on": dt.datetime.now(tz=dt.UTC).date().isoformat(),
     }

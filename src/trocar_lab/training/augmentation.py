@@ -1,8 +1,10 @@
-"""Augmentation for colonoscopy: what a colonoscope can change without changing which pixels are polyp.
+"""Augmentation for colonoscopy.
 
-There is no canonical direction in a colon, so every rotation and mirror image is as likely as the original. Light
-source, distance, white balance and video chain change brightness, colour, blur and compression. Specular highlights and
-burned-in insets hide parts of the image and keep the label.
+What a colonoscope can change without changing which pixels are polyp.
+
+There is no canonical direction in a colon, so every rotation and mirror image is as likely as the
+original. Light source, distance, white balance and video chain change brightness, colour, blur and
+compression. Specular highlights and burned-in insets hide parts of the image and keep the label.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ def augment(
 def paste_rectangle(
     rgb: Rgb, label: Label, other_rgb: Rgb, other_label: Label, *, generator: Generator
 ) -> tuple[Rgb, Label]:
-    """Return a copy with one random rectangle taken, pixels and label, from another image of the same size.
+    """Return a copy with one random rectangle taken.
+
+    Pixels and label, from another image of the same size.
 
     Source:
         Yun et al. 2019, arXiv 1905.04899 (CutMix), with the label mixed pixel by pixel.
@@ -105,7 +109,9 @@ def _warp(
     aspect = np.exp(generator.uniform(-0.15, 0.15))
     shear = generator.uniform(-config.shear, config.shear)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = rotation @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([zoom * aspect, zoom / aspect])
+    linear = (
+        rotation @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([zoom * aspect, zoom / aspect])
+    )
     if generator.random() < 0.5:
         linear = linear @ np.diag([-1.0, 1.0])
     linear = linear @ np.diag([size / width, size / height])
@@ -114,7 +120,9 @@ def _warp(
     matrix = np.column_stack([linear, offset])
     border = cv2.BORDER_REFLECT_101 if generator.random() < 0.5 else cv2.BORDER_CONSTANT
     warped = cv2.warpAffine(rgb, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
-    warped_label = cv2.warpAffine(label * 255, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+    warped_label = cv2.warpAffine(
+        label * 255, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border
+    )
     return warped.astype(np.uint8, copy=False), (warped_label > 127).astype(np.uint8)
 
 
@@ -128,7 +136,9 @@ def _change_colour(rgb: Rgb, generator: Generator) -> Rgb:
     changed = np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
     saturation = float(generator.uniform(0.6, 1.35))
     grey = cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY)[..., None]
-    return cv2.addWeighted(changed, saturation, np.repeat(grey, 3, axis=-1), 1 - saturation, 0.0).astype(np.uint8)
+    return cv2.addWeighted(
+        changed, saturation, np.repeat(grey, 3, axis=-1), 1 - saturation, 0.0
+    ).astype(np.uint8)
 
 
 def _add_highlights(rgb: Rgb, generator: Generator) -> Rgb:
@@ -174,4 +184,7 @@ def _compress(rgb: Rgb, generator: Generator) -> Rgb:
     """Compress and decompress as JPEG with a random quality."""
     quality = int(generator.integers(30, 90))
     _, coded = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(coded, cv2.IMREAD_UNCHANGED).astype(np.uint8)
+    decoded = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise RuntimeError("OpenCV cannot decode the JPEG that it has just encoded")
+    return decoded.astype(np.uint8)

@@ -1,4 +1,7 @@
-"""Networks of the toolchain: one residual encoder-decoder for 2-D segmentation, small enough for an edge device."""
+"""Networks of the toolchain.
+
+One residual encoder-decoder for 2-D segmentation, small enough for an edge device.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,18 @@ from torch.nn import functional
 
 STRIDE: Final = 32
 """The encoder halves the image five times, so input sides must be multiples of this."""
+
+
+class DeepNetwork(nn.Module):
+    """A segmentation network with logits at several levels, for deep supervision."""
+
+    def forward_deep(self, image: Tensor) -> list[Tensor]:
+        """Return the logits of every level, finest first; (N, C, h, w) each."""
+        raise NotImplementedError
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (N, C, H, W) logits of the finest level."""
+        return self.forward_deep(image)[0]
 
 
 class ConvNormAct(nn.Sequential):
@@ -58,7 +73,8 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_count != out_count:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_count, out_count, 1, stride=stride, bias=False), nn.BatchNorm2d(out_count)
+                nn.Conv2d(in_count, out_count, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(out_count),
             )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -78,14 +94,12 @@ class ContextBlock(nn.Module):
         """Build four branches of a quarter of the channels each, and the merge."""
         super().__init__()
         quarter = count // 4
-        self.branches = nn.ModuleList(
-            [
-                ConvNormAct(count, quarter, kernel=1),
-                ConvNormAct(count, quarter, dilation=1),
-                ConvNormAct(count, quarter, dilation=2),
-                ConvNormAct(count, quarter, dilation=3),
-            ]
-        )
+        self.branches = nn.ModuleList([
+            ConvNormAct(count, quarter, kernel=1),
+            ConvNormAct(count, quarter, dilation=1),
+            ConvNormAct(count, quarter, dilation=2),
+            ConvNormAct(count, quarter, dilation=3),
+        ])
         self.mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(count, count, 1))
         self.merge = ConvNormAct(quarter * 4, count, kernel=1)
 
@@ -109,10 +123,11 @@ class UpBlock(nn.Module):
         coarse = functional.interpolate(
             self.reduce(features), scale_factor=2.0, mode="bilinear", align_corners=False
         )
-        return self.mix(torch.cat([coarse, skip], dim=1))
+        mixed: Tensor = self.mix(torch.cat([coarse, skip], dim=1))
+        return mixed
 
 
-class ResidualUNet(nn.Module):
+class ResidualUNet(DeepNetwork):
     """Residual U-Net with a context block; logits at the input's resolution.
 
     The first level works at half resolution and the head at half resolution too: the mask's edge is
@@ -150,9 +165,11 @@ class ResidualUNet(nn.Module):
         self.mix_half = nn.Sequential(ConvNormAct(32 + half, 32), ConvNormAct(32, 32))
         self.dropout = nn.Dropout2d(dropout)
         self.head = nn.Conv2d(32, out_count, 1)
-        self.deep_heads = nn.ModuleList(
-            [nn.Conv2d(48, out_count, 1), nn.Conv2d(64, out_count, 1), nn.Conv2d(80, out_count, 1)]
-        )
+        self.deep_heads = nn.ModuleList([
+            nn.Conv2d(48, out_count, 1),
+            nn.Conv2d(64, out_count, 1),
+            nn.Conv2d(80, out_count, 1),
+        ])
 
     def forward_deep(self, image: Tensor) -> list[Tensor]:
         """Return the logits of every level, finest first, for deep supervision.
@@ -180,10 +197,6 @@ class ResidualUNet(nn.Module):
         )
         levels = [up_quarter, up_eighth, up_sixteenth]
         return [logits, *(head(level) for head, level in zip(self.deep_heads, levels, strict=True))]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return (N, out_count, H, W) logits for (N, 3, H, W) float32 RGB in [0, 1]."""
-        return self.forward_deep(image)[0]
 
 
 def _stage(in_count: int, out_count: int, *, block_count: int) -> nn.Sequential:

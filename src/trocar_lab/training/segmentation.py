@@ -1,11 +1,12 @@
 """Train a binary segmentation network from scratch: resumable, seeded, logged, stopped early.
 
-The learning rate warms up, stays, and falls linearly to zero over the last part of the run ("warm-up, stable, decay"): a run
-that was cut off, or that is to go on for longer, continues from its checkpoint without having spent its schedule. The
-weights that are validated and exported are the exponential moving average.
+The learning rate warms up, stays, and falls linearly to zero over the last part of the run
+("warm-up, stable, decay"): a run that was cut off, or that is to go on for longer, continues from
+its checkpoint without having spent its schedule. The weights that are validated and exported are
+the exponential moving average.
 
-Source:
-    Hu et al. 2024, arXiv 2404.06395, section 4 (schedule); Milletari et al. 2016, arXiv 1606.04797, Eq. 3 (Dice loss).
+Source: Hu et al. 2024, arXiv 2404.06395, section 4 (schedule); Milletari et al. 2016, arXiv
+    1606.04797, Eq. 3 (Dice loss).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from trocar_lab.training.augmentation import AugmentationConfig, augment, paste_rectangle
+from trocar_lab.training.networks import DeepNetwork
 
 _DEEP_WEIGHT: Final = 0.2
 _DICE_SMOOTHING: Final = 1.0
@@ -79,14 +81,21 @@ def segmentation_loss(logits_by_level: Sequence[Tensor], label: Tensor) -> Tenso
     """
     total = label.new_zeros(())
     for level, logits in enumerate(logits_by_level):
-        target = label if level == 0 else functional.interpolate(label, size=logits.shape[2:], mode="area")
+        target = (
+            label
+            if level == 0
+            else functional.interpolate(label, size=logits.shape[2:], mode="area")
+        )
         weight = 1.0 if level == 0 else _DEEP_WEIGHT
         total = total + weight * _level_loss(logits.float(), target)
     return total
 
 
 def _level_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the loss of one level; Dice per image, so that a small polyp counts as much as a large one."""
+    """Return the loss of one level.
+
+    Dice per image, so that a small polyp counts as much as a large one.
+    """
     prob = torch.sigmoid(logits)
     overlap = (prob * target).sum(dim=(1, 2, 3))
     mass = prob.square().sum(dim=(1, 2, 3)) + target.square().sum(dim=(1, 2, 3))
@@ -118,7 +127,7 @@ class Trainer:
 
     def __init__(
         self,
-        build_network: Callable[[], nn.Module],
+        build_network: Callable[[], DeepNetwork],
         train_pairs: Sequence[Pair],
         validation_pairs: Sequence[Pair],
         *,
@@ -134,8 +143,8 @@ class Trainer:
         self._train = train_pairs
         self._validation = _validation_tensors(validation_pairs, config.size)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = build_network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = build_network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = build_network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # no overload for channels_last
+        self.average = build_network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # no overload for channels_last
         self.average.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -159,7 +168,10 @@ class Trainer:
         return True
 
     def run(self) -> float:
-        """Train until the last epoch or until validation no longer improves; return the best validation Dice."""
+        """Train until the last epoch or until validation no longer improves.
+
+        Return the best validation Dice.
+        """
         config = self._config
         steps_per_epoch = len(self._train) // config.batch_size
         step_count = steps_per_epoch * config.epoch_count
@@ -185,7 +197,10 @@ class Trainer:
         return self._best
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield augmented batches of one epoch; the order and the variants follow from seed and epoch."""
+        """Yield augmented batches of one epoch.
+
+        The order and the variants follow from seed and epoch.
+        """
         config = self._config
         generator = np.random.default_rng([config.seed, self._epoch])
         order = generator.permutation(len(self._train))
@@ -214,11 +229,13 @@ class Trainer:
             group["lr"] = learning_rate_at(step, step_count, self._config)
         image = batch[0].to(self.device, memory_format=torch.channels_last)
         label = batch[1].to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._config.use_bfloat16):
-            logits_by_level: list[Tensor] = self.network.forward_deep(image)  # type: ignore[operator]
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self._config.use_bfloat16
+        ):
+            logits_by_level = self.network.forward_deep(image)
         loss = segmentation_loss(logits_by_level, label)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimizer.step()
         self._update_average(step)
@@ -226,7 +243,10 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
-        """Move the average towards the weights; faster in the first steps, so that it forgets the start."""
+        """Move the average towards the weights.
+
+        Faster in the first steps, so that it forgets the start.
+        """
         decay = min(self._config.average_decay, (1 + step) / (10 + step))
         for mean, value in zip(
             self.average.state_dict().values(), self.network.state_dict().values(), strict=True
@@ -238,14 +258,16 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> float:
-        """Return the mean Dice of the averaged network at threshold 0.5 over the validation side."""
+        """Return the averaged network's mean Dice at threshold 0.5 on the validation side."""
         self.average.eval()
         image, label = self._validation
         scores: list[Tensor] = []
         for start in range(0, len(image), self._config.batch_size):
             part = slice(start, start + self._config.batch_size)
             x = image[part].to(self.device, memory_format=torch.channels_last)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._config.use_bfloat16):
+            with torch.autocast(
+                self.device.type, dtype=torch.bfloat16, enabled=self._config.use_bfloat16
+            ):
                 prediction = self.average(x) > 0
             reference = label[part].to(self.device) > 0
             both = (prediction & reference).sum(dim=(1, 2, 3))
@@ -254,10 +276,16 @@ class Trainer:
         return float(torch.cat(scores).mean())
 
     def _keep_best(self, score: float) -> None:
-        """Write ``best.pt`` when the score is the best so far, else count one validation without gain."""
+        """Write ``best.pt`` when the score is the best so far.
+
+        Else count one validation without gain.
+        """
         if score > self._best:
             self._best, self._stale_count = score, 0
-            _write_whole(self._folder / "best.pt", {"average": self.average.state_dict(), "epoch": self._epoch})
+            _write_whole(
+                self._folder / "best.pt",
+                {"average": self.average.state_dict(), "epoch": self._epoch},
+            )
         else:
             self._stale_count += 1
 
@@ -290,16 +318,23 @@ def _write_whole(path: Path, state: dict[str, Any]) -> None:
 
 def _to_tensors(samples: Sequence[Pair]) -> tuple[Tensor, Tensor]:
     """Return ((N, 3, H, W) float32 in [0, 1], (N, 1, H, W) float32 of 0 or 1)."""
-    rgb = torch.from_numpy(np.stack([sample[0] for sample in samples])).permute(0, 3, 1, 2).float() / 255.0
+    rgb = (
+        torch.from_numpy(np.stack([sample[0] for sample in samples])).permute(0, 3, 1, 2).float()
+        / 255.0
+    )
     label = torch.from_numpy(np.stack([sample[1] for sample in samples]))[:, None].float()
     return rgb, label
 
 
 def _validation_tensors(pairs: Sequence[Pair], size: int) -> tuple[Tensor, Tensor]:
     """Resize the validation pairs once: area for pixels, nearest for labels."""
-    rgb = [torch.from_numpy(np.array(pair[0])).permute(2, 0, 1)[None].float() / 255.0 for pair in pairs]
+    rgb = [
+        torch.from_numpy(np.array(pair[0])).permute(2, 0, 1)[None].float() / 255.0 for pair in pairs
+    ]
     label = [torch.from_numpy(np.array(pair[1]))[None, None].float() for pair in pairs]
     return (
         torch.cat([functional.interpolate(x, size=(size, size), mode="area") for x in rgb]),
-        torch.cat([functional.interpolate(x, size=(size, size), mode="nearest-exact") for x in label]),
+        torch.cat([
+            functional.interpolate(x, size=(size, size), mode="nearest-exact") for x in label
+        ]),
     )

@@ -13,7 +13,10 @@ from trocar.contracts.manifest import ModelManifest, TensorDtype
 __all__ = ["LABEL", "UNIT_NAME", "PolypSegmentationConfig"]
 
 UNIT_NAME: Final = "polyp_segmentation"
+"""Name of the unit, in records and on the command line."""
+
 LABEL: Final = "polyp"
+"""What the mask shows."""
 
 _INPUT_AXES: Final = ("batch", "height", "width", "channel")
 _OUTPUT_AXES: Final = ("batch", "class", "height", "width")
@@ -43,8 +46,8 @@ class PolypSegmentationConfig(Contract):
             manifest: Manifest of a verified pack.
             frame_age_ms_max: Age limit of the application [ms].
 
-        Raises:
-            IncompatiblePackError: The pack is for another unit, or its tensors are not those of this unit.
+        Raises: IncompatiblePackError: The pack is for another unit, or its tensors are not those of
+            this unit.
         """
         source, result = manifest.input, manifest.output
         fits = (
@@ -58,8 +61,10 @@ class PolypSegmentationConfig(Contract):
         )
         if not fits:
             raise IncompatiblePackError(
-                f"expected a pack for {UNIT_NAME}: uint8 (1, h, w, 3) in, float32 (1, 1, h, w) out; "
-                f"got unit {manifest.unit}, {source.dtype} {source.shape} in, {result.dtype} {result.shape} out",
+                f"expected a pack for {UNIT_NAME}: uint8 (1, h, w, 3) in, float32 (1, 1, h, w) "
+                "out; "
+                f"got unit {manifest.unit}, {source.dtype} {source.shape} in, {result.dtype} "
+                f"{result.shape} out",
                 advice="name a pack of this unit",
             )
         return cls(

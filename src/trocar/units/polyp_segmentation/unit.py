@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from trocar import __version__
 from trocar.contracts.errors import InferenceError, require
 from trocar.contracts.findings import Mask, PolypMask
@@ -92,7 +94,8 @@ class PolypSegmenter:
                 frame_width_px=frame.width_px,
                 label=LABEL,
             ),
-            area_fraction=float(pixels.mean()),
+            # The mean of booleans would convert each of them to float64 first.
+            area_fraction=np.count_nonzero(pixels) / pixels.size,
             prob_max=float(prob.max()),
         )
 

@@ -11,7 +11,8 @@ from trocar.contracts.limits import THREAD_COUNT_MAX, WARM_UP_COUNT_MAX
 
 @pytest.mark.verifies("SRS_BACKEND_003", extent="full", technique="boundary")
 @pytest.mark.parametrize(
-    ("threads", "is_valid"), [(0, False), (1, True), (THREAD_COUNT_MAX, True), (THREAD_COUNT_MAX + 1, False)]
+    ("threads", "is_valid"),
+    [(0, False), (1, True), (THREAD_COUNT_MAX, True), (THREAD_COUNT_MAX + 1, False)],
 )
 def test_thread_count_has_bounds(threads: int, *, is_valid: bool) -> None:
     """Zero would let the engine choose, and latency would depend on the machine."""

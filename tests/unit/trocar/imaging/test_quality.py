@@ -21,9 +21,7 @@ def test_uniform_frame_is_measured_exactly(level: int) -> None:
     assert quality.saturated_fraction == float(level >= SATURATED_LEVEL_MIN)
 
 
-@given(
-    height=st.integers(1, 400), width=st.integers(1, 400), seed=st.integers(0, 99)
-)
+@given(height=st.integers(1, 400), width=st.integers(1, 400), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.verifies("SRS_STREAM_005", extent="partial", technique="property")
 def test_measures_are_those_of_the_sample(height: int, width: int, seed: int) -> None:

@@ -27,7 +27,8 @@ def test_shares_are_those_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "validation", "test"), [("", 0.1, 0.1), ("g", 0.0, 0.1), ("g", 0.1, 0.0), ("g", 0.5, 0.5)]
+    ("group", "validation", "test"),
+    [("", 0.1, 0.1), ("g", 0.0, 0.1), ("g", 0.1, 0.0), ("g", 0.5, 0.5)],
 )
 def test_split_that_cannot_be_is_refused(group: str, validation: float, test: float) -> None:
     """No side may be empty by construction, no group nameless."""

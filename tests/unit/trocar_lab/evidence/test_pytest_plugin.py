@@ -9,6 +9,7 @@ import pytest
 
 from trocar_lab.evidence.demo import DEMO_FILES, write_demo
 from trocar_lab.evidence.evidence_record import EvidenceRun, read_run
+from trocar_lab.evidence.python_tests import TestFile
 
 pytest_plugins = ["pytester"]
 NEEDS = {k: v for k, v in DEMO_FILES.items() if k.endswith((".rst", ".toml"))}
@@ -82,6 +83,7 @@ def test_no_evidence_without_the_option(pytester: pytest.Pytester) -> None:
 
 
 ALL_OUTCOMES = """
+import hypothesis
 import pytest
 
 @pytest.mark.parametrize("x", [1, 0])
@@ -113,6 +115,10 @@ def test_unexpected_pass(): pass
 def test_strict_unexpected_pass(): pass
 
 def test_skip_inside(): pytest.skip("only with a camera")
+
+@hypothesis.settings(max_examples=2, database=None)
+@hypothesis.given(hypothesis.strategies.integers())
+def test_property(x): pass
 """
 
 
@@ -133,12 +139,16 @@ def test_every_outcome_is_recorded_as_what_it_is(pytester: pytest.Pytester) -> N
         "test_unexpected_pass": "xpassed",
         "test_strict_unexpected_pass": "xpassed",
         "test_skip_inside": "skipped",
+        "test_property": "passed",
     }
     assert outcomes["test_skipped"][1] == "no module here"
     assert outcomes["test_skip_inside"][1] == "only with a camera"
     assert run.finished
     assert run.faults == ()
     _check_claims(run)
+    source = TestFile((pytester.path / "test_it.py").read_text(encoding="utf-8"), name="test_it.py")
+    for line in run.collected.values():
+        assert line.digest == source.digest(line.source_name), line.node
     _check_chain(pytester.path / "ev")
 
 

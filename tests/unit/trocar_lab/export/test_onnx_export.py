@@ -24,7 +24,9 @@ def test_file_agrees_with_torch(deployed: DeployedSegmenter) -> None:
     """On noise, on extremes and on a gradient, at every pixel."""
     model = export_onnx(deployed, height_px=64, width_px=96)
     generator = np.random.default_rng(0)
-    ramp = np.repeat(np.linspace(0, 255, 96, dtype=np.uint8)[None, :, None], 64, axis=0).repeat(3, 2)
+    ramp = np.repeat(np.linspace(0, 255, 96, dtype=np.uint8)[None, :, None], 64, axis=0).repeat(
+        3, 2
+    )
     images = [
         generator.integers(0, 256, (64, 96, 3), dtype=np.uint8),
         np.zeros((64, 96, 3), np.uint8),
@@ -55,7 +57,9 @@ def test_mirror_average_is_symmetric() -> None:
     deployed = DeployedSegmenter(ResidualUNet(), use_mirror=True)
     frame = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
-        torch.testing.assert_close(deployed(frame).flip(3), deployed(frame.flip(2)), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            deployed(frame).flip(3), deployed(frame.flip(2)), atol=1e-5, rtol=0
+        )
 
 
 def test_parity_over_nothing_is_refused(deployed: DeployedSegmenter) -> None:

@@ -14,7 +14,8 @@ MASKS = hnp.arrays(np.bool_, (5, 6))
 
 @given(first=MASKS, second=MASKS)
 def test_measures_agree_with_sets_and_with_each_other(
-    first: np.ndarray, second: np.ndarray  # type: ignore[type-arg]
+    first: np.ndarray,
+    second: np.ndarray,  # type: ignore[type-arg]
 ) -> None:
     """Counted as sets of pixels; Dice is 2 IoU / (1 + IoU); both are symmetric."""
     a, b = (set(zip(*np.nonzero(mask), strict=True)) for mask in (first, second))
@@ -66,7 +67,9 @@ def test_one_seed_gives_one_interval() -> None:
     assert bootstrap_mean(values, groups, seed=4) == bootstrap_mean(values, groups, seed=4)
 
 
-@pytest.mark.parametrize(("values", "groups", "count"), [([], [], 100), ([1.0], [], 100), ([1.0], ["a"], 99)])
+@pytest.mark.parametrize(
+    ("values", "groups", "count"), [([], [], 100), ([1.0], [], 100), ([1.0], ["a"], 99)]
+)
 def test_interval_over_nothing_is_refused(
     values: list[float], groups: list[str], count: int
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from trocar_lab.training.augmentation import AugmentationConfig
+from trocar_lab.training.networks import DeepNetwork
 from trocar_lab.training.segmentation import (
     Pair,
     Trainer,
@@ -44,7 +45,7 @@ CONFIG = TrainingConfig(
 )
 
 
-class TinyNetwork(nn.Module):
+class TinyNetwork(DeepNetwork):
     """One convolution: enough to find bright pixels."""
 
     def __init__(self) -> None:
@@ -54,11 +55,6 @@ class TinyNetwork(nn.Module):
     def forward_deep(self, image: Tensor) -> list[Tensor]:
         """Return the logits of one level."""
         return [self.convolution(image - 0.5)]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the logits."""
-        return self.forward_deep(image)[0]
-
 
 def _pairs(count: int) -> list[Pair]:
     """Return bright squares on dark grounds."""

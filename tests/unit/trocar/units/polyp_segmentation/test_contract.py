@@ -57,7 +57,9 @@ def test_pack_of_another_layout_is_refused(
 
 
 @pytest.mark.verifies("SRS_LIMITS_001", extent="partial", technique="boundary")
-@pytest.mark.parametrize(("age_ms", "is_valid"), [(0, False), (1, True), (60_000, True), (60_001, False)])
+@pytest.mark.parametrize(
+    ("age_ms", "is_valid"), [(0, False), (1, True), (60_000, True), (60_001, False)]
+)
 def test_age_limit_has_bounds(manifest: ModelManifest, age_ms: int, *, is_valid: bool) -> None:
     """An age limit of zero withholds everything, one of hours nothing."""
     if is_valid:

@@ -41,7 +41,9 @@ def test_one_bad_value_anywhere_is_found(value: float, expected: Reason | None) 
 )
 @pytest.mark.verifies("SRS_POLYP_003", extent="full", technique="property")
 def test_threshold_is_monotone_and_inclusive(
-    prob: np.ndarray, first: float, second: float  # type: ignore[type-arg]
+    prob: np.ndarray,
+    first: float,
+    second: float,  # type: ignore[type-arg]
 ) -> None:
     """A higher threshold gives a subset; a pixel exactly at the threshold belongs to the mask."""
     low, high = sorted((first, second))
