@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from benchmarks.measure import Benchmark, LoadMeter, as_json, show
 from benchmarks.page import page_of
@@ -32,6 +35,8 @@ def main() -> int:
     unknown = set(options.names) - set(NAMES)
     if unknown:
         parser.error(f"expected any of {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
+    # The lines about begin and end of a run would fill the tables.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     all_met = [_run(name, is_quick=options.quick) for name in options.names or NAMES]
     if options.write is not None:
         options.write.parent.mkdir(parents=True, exist_ok=True)

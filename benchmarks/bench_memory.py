@@ -44,7 +44,7 @@ def run(*, is_quick: bool) -> Benchmark:
     backend = ScriptedBackend(np.full((1, 1, side_px, side_px), 0.25, dtype=np.float32))
     config = PolypSegmentationConfig.from_manifest(manifest, frame_age_ms_max=AGE_MS_MAX)
     scripted = PolypSegmenter(config, backend, pack_id="scripted", pack_digest="0" * 64)
-    real_count = int(os.environ.get("TROCAR_BENCH_REAL_FRAMES", "2000"))
+    real_count = int(os.environ.get("TROCAR_BENCH_REAL_FRAMES", "1000"))
     rows = _rows("all but the engine", scripted, 2_000 if is_quick else _FRAME_COUNT)
     rows += _rows("shipped pack", opened.unit, 200 if is_quick else real_count)
     return Benchmark(

@@ -169,13 +169,13 @@ def machine() -> dict[str, Any]:
 
 def show(benchmark: Benchmark) -> str:
     """Return a table for a terminal."""
-    head = f"{'':58} {'median':>10} {'smallest':>10} {'largest':>10} {'':8} {'limit':>10}"
+    head = f"{'':58} {'median':>10} {'smallest':>10} {'largest':>10} {'':8} {'limit':>22}"
     lines = [benchmark.title, head]
     for row in benchmark.rows:
         verdict = {None: "", True: "met", False: "MISSED"}[row.is_met]
         lines.append(
             f"{row.what:58} {row.value:10.3f} {row.smallest:10.3f} {row.largest:10.3f}"
-            f" {row.unit:8} {row.limit:>10} {verdict} {row.note}".rstrip()
+            f" {row.unit:8} {row.limit:>22} {verdict} {row.note}".rstrip()
         )
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from simulators.command_line import CommandLine
 from simulators.media import write_clip
 from simulators.packs import write_tiny_pack

@@ -62,6 +62,7 @@ def _list_page(modules: dict[str, ast.Module]) -> str:
     for name, tree in modules.items():
         summary = (ast.get_docstring(tree) or "").partition("\n\n")[0]
         lines.append(f"- :doc:`{name}`: {_prose(' '.join(summary.split()))}")
+    lines += ["", ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in modules)]
     return "\n".join(lines) + "\n"
 
 

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulators.packs import tiny_model, tiny_reference, write_tiny_pack
 
-from trocar.backends.reference_case import replay_reference_case, require_parity
+from simulators.packs import tiny_model, tiny_reference, write_tiny_pack
+from trocar.backends.reference_case import (
+    ReferenceCaseReport,
+    replay_reference_case,
+    require_parity,
+)
 from trocar.backends.request import BackendRequest, Engine, Precision
 from trocar.backends.select import open_backend
 from trocar.contracts.errors import BackendUnavailableError, ContractError, IncompatiblePackError
@@ -157,7 +161,7 @@ class TestBackend:
             open_backend(tiny_model(), manifest, request_)
 
 
-def _replay(backend: Backend, pack: VerifiedPack) -> Any:
+def _replay(backend: Backend, pack: VerifiedPack) -> ReferenceCaseReport:
     """Replay the pack's reference case."""
     return replay_reference_case(
         backend,
@@ -176,7 +180,7 @@ def test_missing_provider_is_an_error_and_no_other_one_runs(
     pack: VerifiedPack, engine: Engine
 ) -> None:
     """ONNX Runtime would give a CPU session with a warning; a device must not."""
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine has a GPU build of ONNX Runtime")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from trocar_lab.datasets.kvasir_seg import FOLDER
 
 

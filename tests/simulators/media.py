@@ -1,4 +1,4 @@
-"""Recordings and pictures as users have them: sound, unusual, and hostile ones, made from a seed."""
+"""Recordings and pictures as users have them: sound, unusual and hostile, made from a seed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
+
 from simulators.source import noise_pixels, write_video
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from trocar_lab.packing.build import PackContent, write_pack
 
 from trocar.packs.verify import VerifiedPack
+from trocar_lab.packing.build import PackContent, write_pack
 
 SIDE_PX = 64
 
@@ -91,14 +91,14 @@ def tiny_reference() -> tuple[
     return frame, prob.astype(np.float32)
 
 
-def write_tiny_pack(folder: Path, **changes: Any) -> VerifiedPack:
+def write_tiny_pack(folder: Path, **changes: object) -> VerifiedPack:
     """Write the pack, with some facts changed; return it verified."""
     reference_input, reference_output = tiny_reference()
     content = PackContent(tiny_model(), "# Tiny\n", reference_input, reference_output)
     return write_pack(folder, content, {**tiny_facts(), **changes})
 
 
-def edit_manifest(folder: Path, **changes: Any) -> None:
+def edit_manifest(folder: Path, **changes: object) -> None:
     """Change top-level fields of a written manifest."""
     path = folder / "manifest.json"
     parsed = json.loads(path.read_text(encoding="utf-8"))

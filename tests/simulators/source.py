@@ -36,7 +36,7 @@ def raw_frame(
 ) -> RawFrame:
     """Return a raw frame; without ``pixels`` it shows noise of its own."""
     return RawFrame(
-        pixels=noise_pixels(frame_index) if pixels is None else pixels,
+        pixels=noise_pixels(abs(frame_index)) if pixels is None else pixels,
         frame_index=frame_index,
         captured_at_ns=captured_at_ns,
         media_time_ns=media_time_ns,

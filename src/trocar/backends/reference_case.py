@@ -68,7 +68,8 @@ def replay_reference_case(
     masks = expected >= manifest.threshold.value, got >= manifest.threshold.value
     total = int(masks[0].sum()) + int(masks[1].sum())
     both = int((masks[0] & masks[1]).sum())
-    difference = float(np.abs(expected - got).max())
+    with np.errstate(invalid="ignore"):
+        difference = float(np.abs(expected - got).max())
     return ReferenceCaseReport(
         # A probability that is not a number differs by more than any limit.
         prob_difference_max=difference if np.isfinite(difference) else 1e9,

@@ -2,14 +2,19 @@
 
 Hierarchy::
 
-    TrocarError |- InvariantError            our bug, raised by require() |- ContractError
-    the caller or a file broke a contract |- PackError |  |- HashMismatchError      a file differs
-    from what the manifest says |  `- IncompatiblePackError  a manifest of a format, unit or tensor
-    layout that this version cannot run |- BackendError |  |- BackendUnavailableError  the engine or
-    the provider asked for is not what would run |  `- InferenceError           the engine failed on
-    one input |- SourceError |  |- SourceLostError        a source that ran has ended before its end
-    |  `- DecodeError            what the source holds cannot be decoded `- SinkError
-    a result could not be written (disk full, no permission)
+    TrocarError
+    |- InvariantError            our bug, raised by require()
+    |- ContractError             the caller or a file broke a contract
+    |- PackError
+    |  |- HashMismatchError      a file differs from what the manifest says
+    |  `- IncompatiblePackError  a format, unit or tensor layout that this version cannot run
+    |- BackendError
+    |  |- BackendUnavailableError  what was asked for is not what would run
+    |  `- InferenceError           the engine failed on one input
+    |- SourceError
+    |  |- SourceLostError        a source that ran has ended before its end
+    |  `- DecodeError            what the source holds cannot be decoded
+    `- SinkError                 a result could not be written (disk full, no permission)
 """
 
 from __future__ import annotations

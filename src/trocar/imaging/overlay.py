@@ -25,16 +25,16 @@ from trocar.contracts.record import FrameRecord, UnitInfo
 
 __all__ = ["OverlayPainter", "contour_of"]
 
-Colour = tuple[int, int, int]
+_Colour = tuple[int, int, int]
 
-SKY_BLUE: Final[Colour] = (86, 180, 233)
-VERMILLION: Final[Colour] = (213, 94, 0)
-ORANGE: Final[Colour] = (230, 159, 0)
-INK: Final[Colour] = (12, 14, 18)
-PAPER: Final[Colour] = (236, 239, 243)
-SOFT: Final[Colour] = (160, 168, 178)
+_SKY_BLUE: Final[_Colour] = (86, 180, 233)
+_VERMILLION: Final[_Colour] = (213, 94, 0)
+_ORANGE: Final[_Colour] = (230, 159, 0)
+_INK: Final[_Colour] = (12, 14, 18)
+_PAPER: Final[_Colour] = (236, 239, 243)
+_SOFT: Final[_Colour] = (160, 168, 178)
 
-_WIDTH_PX_MIN: Final = 480
+_NOTICE_WIDTH_PX: Final = 480
 """Narrower frames are drawn on a canvas of this width, so that the notice can be read."""
 
 _BAND_PX: Final = 32
@@ -42,7 +42,7 @@ _FILL: Final = np.uint8(1)
 _LINE: Final = np.uint8(2)
 _RIM: Final = np.uint8(4)
 _FONT_SHARE: Final = 42
-_FONT_PX_MIN: Final = 13
+_SMALLEST_FONT_PX: Final = 13
 _CONTOUR_SHARE: Final = 360
 _BORDER_SHARE: Final = 40
 _HATCH_PX: Final = 12
@@ -69,8 +69,10 @@ class OverlayPainter:
         require(height_px > 0 and width_px > 0, f"canvas for {width_px}x{height_px} px asked for")
         self._height_px = height_px
         self._width_px = width_px
-        canvas_width_px = _even(max(width_px, _WIDTH_PX_MIN))
-        self._font_px = max(_FONT_PX_MIN, min(height_px, canvas_width_px * 9 // 16) // _FONT_SHARE)
+        canvas_width_px = _even(max(width_px, _NOTICE_WIDTH_PX))
+        self._font_px = max(
+            _SMALLEST_FONT_PX, min(height_px, canvas_width_px * 9 // 16) // _FONT_SHARE
+        )
         line_px = self._font_px * 7 // 4
         head = _head(unit, width_px=canvas_width_px, line_px=line_px, font_px=self._font_px)
         self._top_px = head.shape[0]
@@ -78,7 +80,7 @@ class OverlayPainter:
         self._line_px = line_px
         canvas_height_px = _even(self._top_px + height_px + line_px)
         self._canvas = np.zeros((canvas_height_px, canvas_width_px, 3), dtype=np.uint8)
-        self._canvas[:] = INK
+        self._canvas[:] = _INK
         self._canvas[: self._top_px] = head
         self._contour_px = max(2, height_px // _CONTOUR_SHARE)
         self._hatch = _hatch(height_px, width_px)
@@ -129,7 +131,7 @@ class OverlayPainter:
     ) -> None:
         """Draw the frame at half brightness, or nothing of it, with border and words."""
         if pixels is None:
-            view[:] = INK
+            view[:] = _INK
         else:
             np.right_shift(pixels, 1, out=view)
         border_px = self._hatch[0].shape[0]
@@ -146,18 +148,18 @@ class OverlayPainter:
         outcome = record.outcome
         withheld = f"NO RESULT: {_words(outcome)}   " if isinstance(outcome, Withheld) else ""
         text, words = _foot(record)
-        strip = Image.new("RGB", (self._canvas.shape[1], self._line_px), INK)
+        strip = Image.new("RGB", (self._canvas.shape[1], self._line_px), _INK)
         draw = ImageDraw.Draw(strip)
         font = _font(self._font_px)
         at = (self._font_px // 2, self._line_px // 2)
         if withheld:
             # First, so that the reason is read even where the frame is too narrow for its label.
-            draw.text(at, withheld, font=font, fill=ORANGE, anchor="lm")
+            draw.text(at, withheld, font=font, fill=_ORANGE, anchor="lm")
             at = (at[0] + round(font.getlength(withheld)), at[1])
-        draw.text(at, text, font=font, fill=PAPER, anchor="lm")
+        draw.text(at, text, font=font, fill=_PAPER, anchor="lm")
         is_late = record.verdict is DeadlineVerdict.MISSED or record.dropped_before_count > 0
         next_at = (at[0] + font.getlength(text), at[1])
-        draw.text(next_at, words, font=font, fill=ORANGE if is_late else PAPER, anchor="lm")
+        draw.text(next_at, words, font=font, fill=_ORANGE if is_late else _PAPER, anchor="lm")
         legend, colour = _legend(record)
         room_px = self._canvas.shape[1] - next_at[0] - font.getlength(words) - self._font_px * 2
         if font.getlength(legend) <= room_px:
@@ -218,7 +220,7 @@ def _drawn(band: NDArray[np.uint8], classes: NDArray[np.uint8]) -> NDArray[np.ui
     """
     spread = np.repeat(classes, 3, axis=1)
     pixels = band.reshape(spread.shape)
-    colour = np.tile(np.array(SKY_BLUE, dtype=np.uint8), classes.shape[1])
+    colour = np.tile(np.array(_SKY_BLUE, dtype=np.uint8), classes.shape[1])
     # 3/16 of the colour over 13/16 of the frame, where the mask is.
     tinted = pixels - (pixels >> 3) - (pixels >> 4) + ((colour >> 3) + (colour >> 4))
     drawn = _select(spread == _FILL, tinted, pixels)
@@ -270,14 +272,14 @@ def _foot(record: FrameRecord) -> tuple[str, str]:
     return f"frame {record.frame_index}   {name} {time_ns / NS_PER_MS:.1f} ms   ", words
 
 
-def _legend(record: FrameRecord) -> tuple[str, Colour]:
+def _legend(record: FrameRecord) -> tuple[str, _Colour]:
     """Return what the outline means on this frame, and the colour of the words."""
     outcome = record.outcome
     if isinstance(outcome, Withheld):
-        return "", ORANGE
+        return "", _ORANGE
     if not outcome.mask.pixels.any():
-        return "nothing marked by the model", SOFT
-    return f"outline: {outcome.mask.label}, as marked by the model", SKY_BLUE
+        return "nothing marked by the model", _SOFT
+    return f"outline: {outcome.mask.label}, as marked by the model", _SKY_BLUE
 
 
 def _head(unit: UnitInfo, *, width_px: int, line_px: int, font_px: int) -> NDArray[np.uint8]:
@@ -290,22 +292,24 @@ def _head(unit: UnitInfo, *, width_px: int, line_px: int, font_px: int) -> NDArr
     edge_px = font_px // 2
     needed_px = font.getlength(RESEARCH_NOTICE) + font.getlength(provenance) + 4 * edge_px
     is_one_line = needed_px <= width_px
-    strip = Image.new("RGB", (width_px, line_px if is_one_line else 2 * line_px), INK)
+    strip = Image.new("RGB", (width_px, line_px if is_one_line else 2 * line_px), _INK)
     draw = ImageDraw.Draw(strip)
-    draw.text((edge_px, line_px // 2), RESEARCH_NOTICE, font=font, fill=ORANGE, anchor="lm")
+    draw.text((edge_px, line_px // 2), RESEARCH_NOTICE, font=font, fill=_ORANGE, anchor="lm")
     if is_one_line:
-        draw.text((width_px - edge_px, line_px // 2), provenance, font=font, fill=SOFT, anchor="rm")
+        draw.text(
+            (width_px - edge_px, line_px // 2), provenance, font=font, fill=_SOFT, anchor="rm"
+        )
     else:
         while font.getlength(provenance) > width_px - 2 * edge_px:
             provenance = provenance.removesuffix("...")[:-1] + "..."
-        draw.text((edge_px, line_px * 3 // 2), provenance, font=font, fill=SOFT, anchor="lm")
+        draw.text((edge_px, line_px * 3 // 2), provenance, font=font, fill=_SOFT, anchor="lm")
     return np.asarray(strip)
 
 
 def _hatch(height_px: int, width_px: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the hatched border as a horizontal and a vertical band."""
     border_px = max(1, min(height_px, width_px) // _BORDER_SHARE)
-    colours = np.array([VERMILLION, INK], dtype=np.uint8)
+    colours = np.array([_VERMILLION, _INK], dtype=np.uint8)
     rows, columns = np.ogrid[:height_px, :width_px]
     return (
         colours[((rows[:border_px] + columns) // _HATCH_PX) % 2],
@@ -317,12 +321,14 @@ def _hatch(height_px: int, width_px: int) -> tuple[NDArray[np.uint8], NDArray[np
 def _label(text: str, font_px: int, width_px_max: int) -> NDArray[np.uint8]:
     """Return words on a plain ground, small enough for a frame; kept for each reason."""
     size_px = font_px
-    while size_px > _FONT_PX_MIN and _font(size_px).getlength(text) + 2 * size_px > width_px_max:
+    while (
+        size_px > _SMALLEST_FONT_PX and _font(size_px).getlength(text) + 2 * size_px > width_px_max
+    ):
         size_px -= 1
     font = _font(size_px)
     width_px = min(width_px_max, round(font.getlength(text)) + 2 * size_px)
-    label = Image.new("RGB", (width_px, size_px * 2), INK)
-    ImageDraw.Draw(label).text((width_px // 2, size_px), text, font=font, fill=ORANGE, anchor="mm")
+    label = Image.new("RGB", (width_px, size_px * 2), _INK)
+    ImageDraw.Draw(label).text((width_px // 2, size_px), text, font=font, fill=_ORANGE, anchor="mm")
     return np.asarray(label)
 
 

@@ -23,9 +23,9 @@ from trocar.streaming.pixels import on_black, rgb_from_grey, size_problem
 __all__ = ["ImageFilesSource", "is_image_name", "list_images", "read_image", "source_id_of"]
 
 _SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_FORMATS: Final = ("BMP", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS: Final = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ADVICE: Final = "open the file in a picture viewer; save it again as 8-bit RGB PNG or JPEG"
-_LEVEL_16_BIT_MAX: Final = 65535
+_WHITE_16_BIT: Final = 65535
 
 _DAMAGE: Final = (
     Image.DecompressionBombError,
@@ -204,7 +204,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     if mode == "I" or mode.startswith("I;16"):
         levels = np.asarray(image).astype(np.int64)
         low, high = int(levels.min()), int(levels.max())
-        if low < 0 or high > _LEVEL_16_BIT_MAX:
+        if low < 0 or high > _WHITE_16_BIT:
             raise DecodeError(f"expected levels of 0 to 65535, got {low} to {high}", advice=_ADVICE)
         return rgb_from_grey(levels)
     if mode == "F":

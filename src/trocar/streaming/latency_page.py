@@ -18,7 +18,7 @@ _LEFT: Final = 56
 _BOTTOM: Final = 32
 _TOP: Final = 12
 _BIN_COUNT: Final = 60
-_COLUMN_COUNT_MAX: Final = 600
+_COLUMN_COUNT: Final = 600
 _TICK_COUNT: Final = 5
 
 _STYLE: Final = """
@@ -201,7 +201,7 @@ def _timeline(
     end_ms = _end_ms(times_ns, deadline_ms)
     begin_ns = min(captured_at_ns)
     span_ns = max(1, max(captured_at_ns) - begin_ns)
-    column_count = min(_COLUMN_COUNT_MAX, len(times_ns))
+    column_count = min(_COLUMN_COUNT, len(times_ns))
     largest_ns = [-1] * column_count
     for at_ns, time_ns in zip(captured_at_ns, times_ns, strict=True):
         column = min(column_count - 1, (at_ns - begin_ns) * column_count // span_ns)

@@ -18,7 +18,7 @@ from trocar.contracts.base import Contract
 from trocar.contracts.limits import NS_PER_MS
 from trocar.contracts.record import UnitInfo
 from trocar.streaming.latency_statistics import (
-    P999_BOUNDED_COUNT_MIN,
+    P999_BOUNDED_FROM_COUNT,
     miss_ratio_interval,
     percentile_of_sorted,
 )
@@ -34,7 +34,7 @@ __all__ = [
     "report_of",
 ]
 
-MISS_RATIO_LIMIT: Final = 1e-3
+_MISS_RATIO_LIMIT: Final = 1e-3
 """SYS_LATENCY_001: age above the deadline for at most one frame in a thousand."""
 
 _DEVICE_TREE_MODEL: Final = Path("/proc/device-tree/model")
@@ -240,7 +240,7 @@ def _statistics(times_ns: Sequence[int]) -> TimeStatistics:
         p90=p90,
         p99=p99,
         p99_9=p99_9,
-        is_p99_9_descriptive=len(ordered) < P999_BOUNDED_COUNT_MIN,
+        is_p99_9_descriptive=len(ordered) < P999_BOUNDED_FROM_COUNT,
         observed_max=observed_max,
     )
 
@@ -261,7 +261,7 @@ def _misses(samples: LatencySamples) -> MissRatio:
         one_sided_95_upper=one_sided[1],
         two_sided_95_lower=two_sided[0],
         two_sided_95_upper=two_sided[1],
-        limit=MISS_RATIO_LIMIT,
+        limit=_MISS_RATIO_LIMIT,
     )
 
 

@@ -9,17 +9,17 @@ from typing import Final
 from trocar.contracts.errors import require
 
 __all__ = [
-    "P999_BOUNDED_COUNT_MIN",
+    "P999_BOUNDED_FROM_COUNT",
     "beta_quantile",
     "miss_ratio_interval",
     "percentile_of_sorted",
     "regularised_beta",
 ]
 
-P999_BOUNDED_COUNT_MIN: Final = 3688
+P999_BOUNDED_FROM_COUNT: Final = 3688
 """Frames below which the 95 % order-statistic interval of p99.9 has no upper end."""
 
-_FRACTION_TERM_COUNT_MAX: Final = 100_000
+_FRACTION_TERM_COUNT: Final = 100_000
 _FRACTION_TOLERANCE: Final = 1e-15
 _TINY: Final = 1e-300
 _BISECTION_COUNT: Final = 200
@@ -102,7 +102,7 @@ def _beta_by_fraction(x: float, a: float, b: float) -> float:
         - math.log(a)
     )
     c, d, product = 1.0, 0.0, 1.0
-    for term_index in range(1, _FRACTION_TERM_COUNT_MAX):
+    for term_index in range(1, _FRACTION_TERM_COUNT):
         term = _term(term_index, x, a, b)
         d = 1.0 / _away_from_zero(1.0 + term * d)
         c = _away_from_zero(1.0 + term / c)

@@ -79,7 +79,9 @@ class LatencySummarySink:
         """
         del frame
         if self._is_closed:
-            raise SinkError(f"expected an open report, got a closed one: {self._path}", advice=_ADVICE)
+            raise SinkError(
+                f"expected an open report, got a closed one: {self._path}", advice=_ADVICE
+            )
         samples = self._samples
         self._unit = record.unit
         samples.answered_count += 1

@@ -10,11 +10,11 @@ from trocar.contracts.errors import require
 
 __all__ = ["LatestFrameSlot", "Taken"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Generic[T]):
+class Taken(Generic[_T]):
     """What came out of the slot.
 
     Attributes:
@@ -22,12 +22,12 @@ class Taken(Generic[T]):
         displaced_count: Items that were displaced since the last one was taken.
     """
 
-    item: T
+    item: _T
     displaced_count: int
 
 
 # @need-ids: SRS_STREAM_001, RCM_STALE_002
-class LatestFrameSlot(Generic[T]):
+class LatestFrameSlot(Generic[_T]):
     """Thread-safe slot of capacity one with drop-oldest semantics.
 
     States and events (any thread may cause any event)::
@@ -46,7 +46,7 @@ class LatestFrameSlot(Generic[T]):
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._item: T | None = None
+        self._item: _T | None = None
         self._displaced_count = 0
         self._is_closed = False
 
@@ -56,7 +56,7 @@ class LatestFrameSlot(Generic[T]):
         with self._condition:
             return self._is_closed
 
-    def put(self, item: T) -> T | None:
+    def put(self, item: _T) -> _T | None:
         """Put an item in, and return the one that has lost its place, if any."""
         with self._condition:
             if self._is_closed:
@@ -67,7 +67,7 @@ class LatestFrameSlot(Generic[T]):
             self._condition.notify()
             return displaced
 
-    def take(self, timeout_s: float) -> Taken[T] | None:
+    def take(self, timeout_s: float) -> Taken[_T] | None:
         """Take the item out; None after ``timeout_s``, or when the slot is closed and empty.
 
         Raises:

@@ -122,7 +122,7 @@ class DropLedger:
         for frame_index, captured_at_ns, number in rows:
             yield DroppedFrame(frame_index, captured_at_ns, _REASONS[number])
 
-    # @need-ids: SYS_RECORD_001
+    # @need-ids: SRS_STREAM_002
     def require_balanced(self) -> None:
         """Check that every frame is accounted for.
 

@@ -100,7 +100,9 @@ class MaskFilesSink:
         """
         del frame
         if self._is_closed:
-            raise SinkError(f"expected an open folder, got a closed one: {self._folder}", advice=_ADVICE)
+            raise SinkError(
+                f"expected an open folder, got a closed one: {self._folder}", advice=_ADVICE
+            )
         if isinstance(record.outcome, Withheld):
             return
         require(

@@ -29,7 +29,9 @@ __all__ = ["OverlayVideoSink"]
 _CODECS: Final = ("libx264", "mpeg4")
 """In order of preference; the second one is part of every FFmpeg."""
 
-_TIME_BASE: Final = Fraction(1, 90_000)
+_TIME_BASE: Final = Fraction(1, 60_000)
+"""Milliseconds and 1001/30000 s are whole numbers of it; MPEG-4 part 2 takes no finer one."""
+
 _RATE_NOMINAL: Final = 30
 _X264_OPTIONS: Final = {"preset": "veryfast", "tune": "zerolatency", "crf": "20", "threads": "2"}
 _KEY_FRAME_EVERY: Final = 30
@@ -75,6 +77,9 @@ class OverlayVideoSink:
         self._undrawn_count = 0
         self._is_closed = False
         try:
+            # FFmpeg opens the file with the first frame only; whether it can be is asked here.
+            with path.open("wb"):
+                pass
             self._container: OutputContainer = av.open(
                 # The protocol is named, so that no path can be taken for an address on the network.
                 f"file:{path.resolve()}",

@@ -31,7 +31,7 @@ from trocar.contracts.ports import Clock, StopSignal
 from trocar.streaming.pacing import Pacing, undecodable, wait_until
 from trocar.streaming.pixels import RgbConverter, size_problem
 
-__all__ = ["Pacing", "VideoFileSource"]
+__all__ = ["VideoFileSource"]
 
 _OPTIONS: Final = {
     # Containers only: a play list or a concat script could name other files or the network.
@@ -56,6 +56,7 @@ class _Pass:
     decoded_count: int = 0
     failed_count: int = 0
     first_pts_ns: int | None = None
+    longest_gap_ns: int = 0
     media_time_ns: int = -1
     last_problem: str = ""
 
@@ -266,7 +267,9 @@ class VideoFileSource:
         pts_ns = round(decoded.pts * decoded.time_base * NS_PER_S)
         if state.first_pts_ns is None:
             state.first_pts_ns = pts_ns
-        state.media_time_ns = max(0, pts_ns - state.first_pts_ns)
+        media_time_ns = max(0, pts_ns - state.first_pts_ns)
+        state.longest_gap_ns = max(state.longest_gap_ns, media_time_ns - state.media_time_ns)
+        state.media_time_ns = media_time_ns
 
     def _check_end(self, state: _Pass) -> None:
         """Check that the whole file was seen.
@@ -288,8 +291,10 @@ class VideoFileSource:
         expected_count = self._header_frame_count
         is_count_short = expected_count > state.decoded_count + state.failed_count
         end_ns = state.media_time_ns + self._frame_period_ns
-        expected_ns = _header_duration_ns(self._container, self._stream)
-        tolerance_ns = round(_DURATION_TOLERANCE_FRAMES * self._frame_period_ns)
+        expected_ns = _header_duration_ns(self._container, self._stream, state.first_pts_ns or 0)
+        # With a variable rate, the last frame may last as long as any other one.
+        last_ns = max(self._frame_period_ns, state.longest_gap_ns)
+        tolerance_ns = round(_DURATION_TOLERANCE_FRAMES * last_ns)
         is_time_short = end_ns + tolerance_ns < expected_ns
         # An edit list may hide frames that the header counts: only both together tell a cut file.
         if is_time_short and (is_count_short or expected_count == 0):
@@ -347,13 +352,12 @@ def _frame_rate(stream: VideoStream) -> Fraction:
     return rate or _FRAME_RATE_WHEN_UNKNOWN
 
 
-def _header_duration_ns(container: InputContainer, stream: VideoStream) -> int:
+def _header_duration_ns(container: InputContainer, stream: VideoStream, first_pts_ns: int) -> int:
     """Return the duration that the header states for the video stream [ns], or 0."""
     if stream.duration is not None and stream.time_base is not None:
         return round(stream.duration * stream.time_base * NS_PER_S)
     is_stated = container.format.name.startswith(_SIZED_FORMATS) and len(container.streams) == 1
-    return (
-        round(Fraction(container.duration, av.time_base) * NS_PER_S)
-        if is_stated and container.duration
-        else 0
-    )
+    if not is_stated or container.duration is None:
+        return 0
+    # Matroska counts from time zero, not from the first frame.
+    return round(Fraction(container.duration, av.time_base) * NS_PER_S) - first_pts_ns

@@ -14,8 +14,8 @@ from typing import Final
 from pydantic import Field
 
 from trocar_lab.evidence.metamodel import Frozen
+from trocar_lab.latency.platform_record import AGX, read_platform
 
-TEGRA_RELEASE: Final = Path("/etc/nv_tegra_release")
 KEY_PACKAGES: Final = (
     "av",
     "numpy",
@@ -73,14 +73,15 @@ def tree_sha256(folder: Path) -> str:
 
 def platform_record() -> PlatformRecord:
     """Return the record of this machine."""
-    is_agx = TEGRA_RELEASE.is_file()
+    facts = read_platform()
+    is_agx = facts.platform_class == AGX
     return PlatformRecord(
         host_class="agx" if is_agx else "host",
         system=platform.system(),
         release=platform.release(),
         machine=platform.machine(),
         cpu_count=os.cpu_count() or 0,
-        tegra_release=TEGRA_RELEASE.read_text(encoding="utf-8").strip() if is_agx else "",
+        tegra_release=facts.tegra_release if is_agx else "",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trocar.contracts.limits import NS_PER_MS
-from trocar.streaming.latency_statistics import P999_BOUNDED_COUNT_MIN
+from trocar.streaming.latency_statistics import P999_BOUNDED_FROM_COUNT
 from trocar_lab.latency.bundle import RunFiles
 from trocar_lab.latency.frame_table import FrameRow, median_service_ns
 from trocar_lab.latency.reports import MissReport, RunReport, ShapeReport, TimeReport
@@ -97,7 +97,7 @@ def time_report(times_ns: Sequence[int]) -> TimeReport | None:
         p99_9_ms=_ms(percentile(times_ns, 0.999)),
         p99_9_lower_ms=_ms(interval.lower),
         p99_9_upper_ms=_ms(interval.upper),
-        is_p99_9_descriptive=len(times_ns) < P999_BOUNDED_COUNT_MIN,
+        is_p99_9_descriptive=len(times_ns) < P999_BOUNDED_FROM_COUNT,
         observed_max_ms=_ms(times_ns[-1]),
     )
 
@@ -139,7 +139,9 @@ def run_report(files: RunFiles, settings: RecordSettings, *, deadline_ms: int) -
         cold_age_ms=_ms(cold_age_ns),
         warm_up_count=max(0, len(files.warm_up) - 1),
         is_stable=is_warm(files, settings),
-        longest_run=longest_run(misses),
+        longest_run=max(
+            longest_run(misses_of(rows, deadline_ms)) for rows in stretches_of([files], settings)
+        ),
         rss_max_bytes=int(max(memory)) if memory else None,
     )
 

@@ -63,7 +63,7 @@ def page_of(report: BundleReport, bundle: Bundle) -> str:
         f'<p class="notice">{escape(report.notice)}</p>',
         "<h1>Latency evidence</h1>",
         f'<p class="verdict">{report.verdict.value} on {escape(report.label)}</p>',
-        f"<p>AGX class requirement: {escape(agx_row_text(report))}.</p>",
+        f"<p>Row of the AGX class is {escape(agx_row_text(report))}.</p>",
         _list(report.reasons),
         _table(_facts(report)),
     ]
@@ -169,7 +169,7 @@ def _histogram(stretches: Sequence[Stretch], deadline_ms: int) -> str:
         f'<path class="limit" d="M{limit_x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>',
         _label(_LEFT, _HEIGHT - 8, "0 ms"),
         _label(_WIDTH - 4, _HEIGHT - 8, f"{end_ms:.0f} ms", "end"),
-        _label(limit_x - 4, _TOP + 12, f"deadline {deadline_ms} ms", "end"),
+        _label(limit_x, _HEIGHT - 8, f"deadline {deadline_ms} ms", "middle"),
         _label(4, _TOP + 12, str(full)),
     ]
     return _drawing("Histogram of age", "".join(bars))

@@ -107,9 +107,9 @@ def time_text(times: TimeReport) -> str:
     else:
         interval = f"{ms(times.p99_9_lower_ms)} to {ms(times.p99_9_upper_ms)}"
     return (
-        f"p50 {ms(times.p50_ms)}  p90 {ms(times.p90_ms)}  p99 {ms(times.p99_ms)}"
-        f"  p99.9 {ms(times.p99_9_ms)} ({interval})"
-        f"  observed max of {times.count}: {ms(times.observed_max_ms)}"
+        f"p50 {ms(times.p50_ms)}, p90 {ms(times.p90_ms)}, p99 {ms(times.p99_ms)}"
+        f", p99.9 {ms(times.p99_9_ms)} ({interval})"
+        f", observed max of {times.count}: {ms(times.observed_max_ms)}"
     )
 
 

@@ -95,7 +95,7 @@ class PolypSegmenter:
                 label=LABEL,
             ),
             # The mean of booleans would convert each of them to float64 first.
-            area_fraction=np.count_nonzero(pixels) / pixels.size,
+            area_fraction=float(np.count_nonzero(pixels)) / pixels.size,
             prob_max=float(prob.max()),
         )
 

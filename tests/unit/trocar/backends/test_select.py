@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulators.packs import write_tiny_pack
 
+from simulators.packs import write_tiny_pack
 from trocar.backends import select
 from trocar.backends.onnxruntime import OnnxRuntimeBackend
 from trocar.backends.request import BackendRequest
@@ -23,7 +23,7 @@ def test_model_has_run_before_it_is_handed_out(
     shapes: list[tuple[int, ...]] = []
     real = OnnxRuntimeBackend.infer
 
-    def counted(self: OnnxRuntimeBackend, batch: np.ndarray[Any, Any]) -> Any:
+    def counted(self: OnnxRuntimeBackend, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         shapes.append(batch.shape)
         return real(self, batch)
 

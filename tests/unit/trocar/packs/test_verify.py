@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from simulators.packs import edit_manifest, write_tiny_pack
 
+from simulators.packs import edit_manifest, write_tiny_pack
 from trocar.contracts.errors import HashMismatchError, IncompatiblePackError, PackError
 from trocar.contracts.limits import MANIFEST_BYTES_MAX, PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
 from trocar.packs.verify import verify_pack

@@ -1,4 +1,4 @@
-"""The slot holds the newest item, hands the older one back, and never makes anybody wait for ever."""
+"""The slot holds the newest item, hands the older one back, and lets nobody wait for ever."""
 
 from __future__ import annotations
 

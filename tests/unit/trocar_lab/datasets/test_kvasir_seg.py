@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from simulators.kvasir import write_kvasir_like
 from trocar_lab.datasets.data_root import find_data_root
 from trocar_lab.datasets.kvasir_seg import FOLDER, digest, load_pair, read_index, select

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trocar_lab.datasets.splits import Split, SplitLeakError, assign_split, check_no_leak
 
 FRACTIONS = {"validation_fraction": 0.1, "test_fraction": 0.15}

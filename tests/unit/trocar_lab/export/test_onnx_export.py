@@ -6,10 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+
 from trocar_lab.export.onnx_export import DeployedSegmenter, export_onnx, measure_parity
 from trocar_lab.training.networks import ResidualUNet
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "mirror"])

@@ -102,7 +102,7 @@ def test_one_miss_in_3000_frames_is_undecided(tmp_path: Path) -> None:
 
 
 def test_agx_closes_its_row_only_with_known_code(tmp_path: Path) -> None:
-    """30,000 frames on a module, from a clean commit, close the row; from a changed tree they do not."""
+    """30,000 frames on a module close the row; from a changed tree they do not."""
     settings = settings_of(frame_count=6000, arms=(Arm.IDLE, Arm.IDLE_GAP))
     clean = _verify(write_bundle(tmp_path / "clean", settings, platform=agx_platform()))
     assert (clean.verdict, clean.closes_agx_row) == (Verdict.PASS, True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from trocar_lab.metrics.overlap import bootstrap_mean, dice, intersection_over_union
 
 MASKS = hnp.arrays(np.bool_, (5, 6))
@@ -42,7 +42,7 @@ def test_masks_of_two_shapes_are_refused() -> None:
 
 
 def test_interval_matches_theory_for_independent_items() -> None:
-    """For one item a group the interval is that of the mean: about 1.96 standard errors each way."""
+    """One item a group: the mean plus and minus about 1.96 standard errors."""
     values = np.random.default_rng(0).normal(0.8, 0.1, 400).tolist()
     figure = bootstrap_mean(values, [str(index) for index in range(400)])
     error = float(np.std(values)) / 20

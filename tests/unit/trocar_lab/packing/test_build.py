@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from simulators.packs import write_tiny_pack
 
+from simulators.packs import write_tiny_pack
 from trocar.packs.verify import verify_pack
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from trocar_lab.training.augmentation import AugmentationConfig, augment, paste_rectangle
 
 GEOMETRY_ONLY = AugmentationConfig(
@@ -31,7 +32,7 @@ def _pair() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
 
 
 def test_label_moves_with_the_image() -> None:
-    """The fault of rotating images but not masks is in public notebooks; here the label must stay on the ellipse."""
+    """Rotating images but not masks is a known fault; here the label stays on the ellipse."""
     rgb, label = _pair()
     for seed in range(60):
         moved, moved_label = augment(
@@ -44,7 +45,7 @@ def test_label_moves_with_the_image() -> None:
 
 
 def test_all_changes_keep_type_range_and_label_values() -> None:
-    """Whatever is drawn, the network gets uint8 RGB and a label of 0 and 1; the input is not modified."""
+    """The network gets uint8 RGB and a label of 0 and 1; the input is not modified."""
     rgb, label = _pair()
     kept, kept_label = rgb.copy(), label.copy()
     for seed in range(40):

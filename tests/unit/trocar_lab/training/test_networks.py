@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from trocar_lab.training.networks import STRIDE, ResidualUNet, parameter_count
 
 WEIGHTS_MAX = 2_000_000
@@ -27,7 +28,6 @@ def test_weights_fit_the_pack() -> None:
 def test_every_weight_gets_a_gradient() -> None:
     """A part that is not connected would be dead weight."""
     network = ResidualUNet(dropout=0.0)
-    sum(
-        level.mean() for level in network.forward_deep(torch.rand(2, 3, STRIDE * 2, STRIDE * 2))
-    ).backward()
+    levels = network.forward_deep(torch.rand(2, 3, STRIDE * 2, STRIDE * 2))
+    torch.stack([level.mean() for level in levels]).sum().backward()
     assert [name for name, weight in network.named_parameters() if weight.grad is None] == []

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
 from trocar_lab.training.augmentation import AugmentationConfig
 from trocar_lab.training.networks import DeepNetwork
 from trocar_lab.training.segmentation import (
@@ -55,6 +56,7 @@ class TinyNetwork(DeepNetwork):
     def forward_deep(self, image: Tensor) -> list[Tensor]:
         """Return the logits of one level."""
         return [self.convolution(image - 0.5)]
+
 
 def _pairs(count: int) -> list[Pair]:
     """Return bright squares on dark grounds."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from simulators.packs import write_tiny_pack
 
+from simulators.packs import write_tiny_pack
 from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.manifest import ModelManifest, TensorDtype
 from trocar.units.polyp_segmentation.contract import PolypSegmentationConfig

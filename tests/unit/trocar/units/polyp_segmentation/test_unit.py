@@ -154,7 +154,7 @@ def test_engine_failure_is_withheld_and_the_next_frame_is_answered() -> None:
 
 
 def test_backend_of_another_shape_is_our_bug() -> None:
-    """The configuration was checked against the pack; a difference here is a fault of the device."""
+    """The pack was checked; a difference here is a fault of the device."""
     with pytest.raises(InvariantError, match="model gave"):
         _unit(ScriptedBackend(np.zeros((1, 2, SIDE, SIDE), np.float32))).run(_frame(), now_ns=0)
 
@@ -172,7 +172,7 @@ def test_provenance_names_unit_pack_and_engine() -> None:
     "RCM_FRAMEID_001", measure="outcomes that name another frame than the one given", acceptance="0"
 )
 def test_answers_never_mix_frames() -> None:
-    """Alternating bright and dark frames: each answer is of its own frame, in index and in content."""
+    """Alternating bright and dark frames: each answer is of its own frame."""
     unit = _unit(ScriptedBackend())
     for index in range(40):
         level = 255 if index % 2 else 0

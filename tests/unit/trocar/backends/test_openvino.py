@@ -1,0 +1,200 @@
+"""What OpenVINO would run is read back and compared; its faults become typed errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simulators.packs import tiny_reference, write_tiny_pack
+from trocar.backends.openvino import OpenVinoBackend
+from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.contracts.errors import BackendUnavailableError, InferenceError
+from trocar.packs.verify import VerifiedPack
+
+ELEMENT: Final = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
+
+
+class _Call:
+    """An infer request that reuses its output memory, as the engine does."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self._output = np.zeros((1, 1, 64, 64), np.float32)
+
+    def infer(
+        self, feeds: dict[str, NDArray[np.uint8]], *, share_inputs: bool
+    ) -> dict[str, NDArray[np.float32]]:
+        """Fail, or return the mean of the channels in the same memory each time."""
+        assert share_inputs
+        if self.error is not None:
+            raise self.error
+        (batch,) = feeds.values()
+        self._output[:] = batch.astype(np.float32).mean(axis=3)[:, np.newaxis] / 255
+        return {"prob": self._output}
+
+
+class FakeOpenVino:
+    """The parts of the module ``openvino`` that the adapter uses.
+
+    Args:
+        precision: Element type that would run; what was asked for when None.
+        threads: Threads that would run; what was asked for when None.
+        load_error: Raised instead of compiling.
+    """
+
+    __version__ = "0.0-fake"
+
+    def __init__(
+        self,
+        *,
+        precision: str | None = None,
+        threads: int | None = None,
+        load_error: Exception | None = None,
+    ) -> None:
+        self._precision = precision
+        self._threads = threads
+        self._load_error = load_error
+        self.settings: dict[str, str] = {}
+        self.device = ""
+        self.call = _Call()
+
+    def Core(self) -> FakeOpenVino:  # noqa: N802 - the engine's name
+        """Return itself as the core."""
+        return self
+
+    def read_model(self, model: bytes, weights: bytes) -> bytes:
+        """Return the model; external weights are not to be given."""
+        assert weights == b""
+        return model
+
+    def compile_model(self, model: bytes, device: str, settings: dict[str, str]) -> FakeOpenVino:
+        """Return itself as the compiled model."""
+        del model
+        if self._load_error is not None:
+            raise self._load_error
+        self.device, self.settings = device, settings
+        return self
+
+    def get_property(self, name: str) -> object:
+        """Return what would run."""
+        if name == "INFERENCE_NUM_THREADS":
+            return self._threads if self._threads is not None else int(self.settings[name])
+        active = self._precision or self.settings[name]
+        return SimpleNamespace(to_string=lambda: active)
+
+    def create_infer_request(self) -> _Call:
+        """Return the one request."""
+        return self.call
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> VerifiedPack:
+    """Return the tiny pack."""
+    return write_tiny_pack(tmp_path / "pack")
+
+
+def _open(
+    engine: FakeOpenVino,
+    pack: VerifiedPack,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    precision: Precision = Precision.FP32,
+    thread_count: int = 2,
+) -> OpenVinoBackend:
+    """Open the adapter on a fake engine."""
+    monkeypatch.setitem(sys.modules, "openvino", engine)  # type: ignore[arg-type]
+    request = BackendRequest(
+        engine=Engine.OPENVINO_CPU, precision=precision, thread_count=thread_count
+    )
+    return OpenVinoBackend(pack.model, pack.manifest, request)
+
+
+@pytest.mark.verifies(
+    "SRS_BACKEND_001", "UNIT_BACKENDS_OPENVINO", extent="full", technique="fault_injection"
+)
+@pytest.mark.proves_effect(
+    "RCM_BACKEND_001",
+    measure="compiled models of another precision than asked for that are handed out",
+    acceptance="0 of every pair of precisions",
+)
+@pytest.mark.parametrize("asked", ELEMENT)
+@pytest.mark.parametrize("active", ELEMENT.values())
+def test_another_precision_is_refused(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch, asked: Precision, active: str
+) -> None:
+    """A processor without bfloat16 runs float32 in silence, and one with it the other way round."""
+    engine = FakeOpenVino(precision=active)
+    if ELEMENT[asked] == active:
+        assert _open(engine, pack, monkeypatch, precision=asked).info.precision == asked.value
+        return
+    with pytest.raises(BackendUnavailableError, match=f"OpenVINO would run {active}"):
+        _open(engine, pack, monkeypatch, precision=asked)
+
+
+@pytest.mark.verifies("SRS_BACKEND_003", extent="full", technique="fault_injection")
+@pytest.mark.parametrize("threads", [0, 1, 3, 64])
+def test_another_thread_count_is_refused(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """A latency that was measured on other threads proves nothing."""
+    with pytest.raises(BackendUnavailableError, match=f"would run f32 on {threads}"):
+        _open(FakeOpenVino(threads=threads), pack, monkeypatch)
+
+
+@pytest.mark.verifies("SRS_BACKEND_003", extent="partial", technique="requirement")
+@pytest.mark.controls("RCM_BACKEND_001")
+def test_one_stream_on_the_cpu_is_asked_for(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several streams raise throughput at the price of the age of each frame."""
+    engine = FakeOpenVino()
+    info = _open(engine, pack, monkeypatch, precision=Precision.BF16, thread_count=5).info
+    assert engine.device == info.provider == "CPU"
+    assert engine.settings["NUM_STREAMS"] == "1"
+    assert engine.settings["INFERENCE_NUM_THREADS"] == "5"
+    assert engine.settings["INFERENCE_PRECISION_HINT"] == "bf16"
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("error", [RuntimeError("no kernel"), TypeError("bad"), KeyError(1)])
+def test_engine_that_cannot_load_is_a_typed_error(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The engine's exceptions have no common root; the device's have."""
+    with pytest.raises(BackendUnavailableError, match="could not load") as caught:
+        _open(FakeOpenVino(load_error=error), pack, monkeypatch)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.verifies("SRS_OUTCOME_001", "SRS_ERROR_001", extent="partial", technique="example")
+def test_failure_on_one_input_is_an_inference_error(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs one frame; the next one is computed."""
+    engine = FakeOpenVino()
+    backend = _open(engine, pack, monkeypatch)
+    batch, expected = tiny_reference()
+    engine.call.error = RuntimeError("out of memory")
+    with pytest.raises(InferenceError, match="out of memory"):
+        backend.infer(batch)
+    engine.call.error = None
+    np.testing.assert_allclose(backend.infer(batch), expected, atol=1e-6)
+
+
+@pytest.mark.verifies("SRS_BACKEND_004", extent="partial", technique="fault_injection")
+def test_output_memory_is_not_shared_with_the_engine(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlay may still draw a mask while the next frame is computed into the same memory."""
+    backend = _open(FakeOpenVino(), pack, monkeypatch)
+    batch, _ = tiny_reference()
+    first = backend.infer(batch)
+    kept = first.copy()
+    backend.infer(np.zeros_like(batch))
+    np.testing.assert_array_equal(first, kept)

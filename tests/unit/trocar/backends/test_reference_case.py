@@ -1,0 +1,163 @@
+"""The reference case: agreement is measured as it is said, and what is no number never passes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simulators.backend import MemoryBackend
+from simulators.packs import tiny_reference, write_tiny_pack
+from trocar.backends.reference_case import (
+    ReferenceCaseReport,
+    replay_reference_case,
+    require_parity,
+)
+from trocar.contracts.errors import (
+    BackendUnavailableError,
+    IncompatiblePackError,
+    InferenceError,
+)
+from trocar.packs.verify import VerifiedPack
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> VerifiedPack:
+    """Return the tiny pack."""
+    return write_tiny_pack(tmp_path / "pack")
+
+
+def _npy(array: NDArray[np.float32] | NDArray[np.uint8]) -> bytes:
+    """Return an array as the bytes of an npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _replay(
+    pack: VerifiedPack, got: NDArray[np.float32], expected: NDArray[np.float32] | None = None
+) -> ReferenceCaseReport:
+    """Replay with an engine that gives ``got``, against ``expected`` or the pack's own output."""
+    stored = pack.content[pack.manifest.reference_output]
+    return replay_reference_case(
+        MemoryBackend(got),
+        pack.manifest,
+        reference_input=pack.content[pack.manifest.reference_input],
+        reference_output=stored if expected is None else _npy(expected),
+    )
+
+
+@pytest.mark.verifies(
+    "SRS_BACKEND_005", "UNIT_BACKENDS_REFERENCE_CASE", extent="partial", technique="example"
+)
+def test_difference_and_dice_are_those_of_the_definition(pack: VerifiedPack) -> None:
+    """Dice is twice the common pixels over the sum of both masks."""
+    expected = np.zeros((1, 1, 64, 64), np.float32)
+    expected[..., :10, :10] = 0.9
+    got = np.zeros_like(expected)
+    got[..., :10, :5] = 0.8
+    report = _replay(pack, got, expected)
+    assert report.prob_difference_max == pytest.approx(0.9)
+    assert report.mask_dice == pytest.approx(2 * 50 / (100 + 50))
+    assert report.mask_pixel_count == 100
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", extent="partial", technique="boundary")
+def test_two_empty_masks_agree_and_say_that_they_are_empty(pack: VerifiedPack) -> None:
+    """Zero over zero; the count tells a reader how little that proves."""
+    nothing = np.zeros((1, 1, 64, 64), np.float32)
+    report = _replay(pack, nothing, nothing)
+    assert report.mask_dice == 1.0
+    assert report.mask_pixel_count == 0
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", extent="full", technique="boundary")
+@pytest.mark.controls("RCM_PARITY_001")
+@pytest.mark.parametrize(
+    ("difference", "dice", "is_within"),
+    [
+        (0.02, 0.98, True),
+        (float(np.nextafter(0.02, 1)), 0.98, False),
+        (0.02, float(np.nextafter(0.98, 0)), False),
+        (0.0, 1.0, True),
+        (1e9, 1.0, False),
+    ],
+)
+def test_limits_are_inclusive(difference: float, dice: float, *, is_within: bool) -> None:
+    """At the limit yes, the next number beyond no; each measure counts by itself."""
+    report = ReferenceCaseReport(
+        prob_difference_max=difference,
+        prob_difference_limit=0.02,
+        mask_dice=dice,
+        mask_dice_limit=0.98,
+        mask_pixel_count=1,
+    )
+    assert report.is_within_limits is is_within
+    backend = MemoryBackend(np.zeros((1, 1, 64, 64), np.float32))
+    if is_within:
+        require_parity(report, backend)
+    else:
+        with pytest.raises(BackendUnavailableError, match="differs from the reference case"):
+            require_parity(report, backend)
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_SELFTEST_001",
+    measure="outputs or references with a value that is no number that pass",
+    acceptance="0 of NaN and both infinities, in either of the two",
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", ["output", "reference"])
+def test_value_that_is_no_number_never_passes(pack: VerifiedPack, value: float, side: str) -> None:
+    """NaN is not larger than any limit: a plain comparison would let it through."""
+    good = tiny_reference()[1]
+    broken = good.copy()
+    broken[0, 0, 40, 40] = value
+    report = _replay(
+        pack, broken if side == "output" else good, None if side == "output" else broken
+    )
+    assert report.prob_difference_max == 1e9
+    assert not report.is_within_limits
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_infinite_difference_on_both_sides_does_not_cancel(
+    pack: VerifiedPack, value: float
+) -> None:
+    """Infinity minus infinity is NaN: the same fault in engine and reference is still a fault."""
+    broken = tiny_reference()[1].copy()
+    broken[0, 0, 0, 0] = value
+    assert not _replay(pack, broken, broken).is_within_limits
+
+
+@pytest.mark.verifies("SRS_SECURITY_001", extent="partial", technique="fault_injection")
+def test_pickled_reference_is_refused(pack: VerifiedPack) -> None:
+    """An npy file of objects runs code when it is unpickled."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(IncompatiblePackError, match="plain npy"):
+        replay_reference_case(
+            MemoryBackend(tiny_reference()[1]),
+            pack.manifest,
+            reference_input=buffer.getvalue(),
+            reference_output=pack.content[pack.manifest.reference_output],
+        )
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="fault_injection")
+def test_engine_that_fails_on_the_case_has_not_passed(pack: VerifiedPack) -> None:
+    """The error goes up; there is no report to be taken for a good one."""
+    fault = InferenceError("out of memory", advice="restart")
+    backend = MemoryBackend(tiny_reference()[1], faults={0: fault})
+    with pytest.raises(InferenceError, match="out of memory"):
+        replay_reference_case(
+            backend,
+            pack.manifest,
+            reference_input=pack.content[pack.manifest.reference_input],
+            reference_output=pack.content[pack.manifest.reference_output],
+        )

@@ -1,0 +1,174 @@
+"""Commands that look: what a unit is, what it claims, and whether its pack is sound."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulators.command_line import UNIT, CommandLine
+from simulators.packs import write_tiny_pack
+from trocar import __version__
+from trocar.cli.catalogue import need_ids
+from trocar.cli.commands_show import pack_verify, selftest, show, units
+from trocar.packs.verify import verify_pack
+
+
+@pytest.fixture
+def own_pack(tiny_pack: Path, tmp_path: Path) -> Path:
+    """Return a copy of the pack that a test may spoil."""
+    return Path(shutil.copytree(tiny_pack, tmp_path / "own"))
+
+
+@pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="requirement")
+def test_units_lists_what_there_is(trocar: CommandLine) -> None:
+    """The list says what to type next."""
+    answer = trocar("units")
+    assert answer.code == 0
+    assert UNIT in answer.out
+    assert "next: trocar show" in answer.out
+    assert trocar("units", "--json").fields["units"][0]["unit"] == UNIT
+
+
+@pytest.mark.verifies(
+    "SRS_PACK_005", "UNIT_CLI_COMMANDS_SHOW", extent="full", technique="requirement"
+)
+@pytest.mark.controls("RCM_CARD_001")
+def test_show_prints_card_ids_and_digest(trocar: CommandLine) -> None:
+    """Who asks what a unit is gets its limits with it, unasked."""
+    pack = verify_pack(trocar.pack)
+    answer = trocar("show", UNIT, "--pack", trocar.pack)
+    assert answer.code == 0
+    assert pack.card in answer.out
+    assert pack.digest in answer.out
+    ids = need_ids(UNIT)
+    for need_id in ids["requirements"] + ids["risk_controls"]:
+        assert need_id in answer.out
+
+
+@pytest.mark.proves_effect(
+    "RCM_CARD_001",
+    measure="statements of the pack about its limits that the user is not shown",
+    acceptance="0 of intended use, exclusion, licence, split, metrics with interval and card",
+)
+def test_every_statement_about_limits_reaches_the_user(trocar: CommandLine, tmp_path: Path) -> None:
+    """A limit that stays in a file is none: each one arrives, in a pack with texts of its own."""
+    write_tiny_pack(
+        tmp_path / "pack", intended_use="only on Tuesdays", not_for="children under water"
+    )
+    manifest = trocar("show", UNIT, "--pack", tmp_path / "pack", "--json").fields["manifest"]
+    assert manifest["intended_use"] == "only on Tuesdays"
+    assert manifest["not_for"] == "children under water"
+    assert {"data_id", "licence", "split"} <= set(manifest["trained_on"][0])
+    metric = manifest["metrics"][0]
+    assert {"value", "lower_95", "upper_95", "item_count", "group_count"} <= set(metric)
+    text = trocar("show", UNIT, "--pack", tmp_path / "pack").out
+    assert "# Tiny" in text
+
+
+@pytest.mark.verifies("SRS_MAINT_001", extent="partial", technique="requirement")
+def test_show_as_json_holds_the_contracts(trocar: CommandLine) -> None:
+    """A program can check its input against them."""
+    fields = trocar("show", UNIT, "--pack", trocar.pack, "--json").fields
+    assert set(fields["contracts"]) == {"input", "finding", "withheld", "configuration"}
+    assert fields["pack"] == "tiny 0.0.1"
+    assert fields["trocar"] == __version__
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="equivalence")
+def test_show_of_an_unknown_unit_is_an_error(trocar: CommandLine) -> None:
+    """The message names the units that there are."""
+    answer = trocar("show", "liver")
+    answer.require_clean_error(65, "CONTRACT")
+    assert UNIT in answer.err
+
+
+@pytest.mark.verifies("SRS_PACK_001", extent="partial", technique="requirement")
+def test_sound_pack_is_called_sound_but_not_signed(trocar: CommandLine) -> None:
+    """A digest proves no origin; the command must not suggest that it does."""
+    answer = trocar("pack", "verify", trocar.pack)
+    assert answer.code == 0
+    assert "sound: tiny 0.0.1" in answer.out
+    assert "not signed" in answer.out
+    assert trocar("pack", "verify", trocar.pack, "--json").fields["is_sound"] is True
+
+
+@pytest.mark.verifies("SRS_PACK_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("words", [("pack", "verify"), ("selftest", "--pack"), ("show", "--pack")])
+@pytest.mark.parametrize("name", ["model.onnx", "card.md", "reference_input.npy"])
+def test_one_flipped_byte_ends_every_command_on_the_pack(
+    trocar: CommandLine, own_pack: Path, words: tuple[str, ...], name: str
+) -> None:
+    """No command may show or run anything of a pack that is not what it was."""
+    data = bytearray((own_pack / name).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (own_pack / name).write_bytes(bytes(data))
+    unit = [UNIT] if words[0] == "show" else []
+    answer = trocar(words[0], *unit, *words[1:], own_pack)
+    answer.require_clean_error(66, "PACK_HASH")
+    assert name in answer.err
+
+
+@pytest.mark.verifies("SRS_PACK_003", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("fault", ["missing folder", "no manifest", "extra file", "a file"])
+def test_folder_that_is_no_pack_ends_with_66(
+    trocar: CommandLine, own_pack: Path, fault: str
+) -> None:
+    """Each way to name the wrong folder."""
+    folder = own_pack
+    if fault == "missing folder":
+        folder = own_pack / "nowhere"
+    elif fault == "no manifest":
+        (own_pack / "manifest.json").unlink()
+    elif fault == "extra file":
+        (own_pack / "notes.txt").write_text("mine", encoding="utf-8")
+    else:
+        folder = own_pack / "card.md"
+    trocar("pack", "verify", folder).require_clean_error(66, "PACK")
+
+
+@pytest.mark.verifies("SRS_PACK_004", "SRS_MAINT_001", extent="full", technique="requirement")
+def test_selftest_names_engine_pack_and_difference(trocar: CommandLine) -> None:
+    """A passed self-test says of what, and how well."""
+    answer = trocar("selftest", "--pack", trocar.pack, "--json")
+    (entry,) = answer.fields["selftest"]
+    assert answer.code == 0
+    assert entry["pack"] == "tiny 0.0.1"
+    assert entry["backend"]["provider"] == "CPUExecutionProvider"
+    case = entry["reference_case"]
+    assert case["prob_difference_max"] <= case["prob_difference_limit"]
+    assert "passed: polyp_segmentation" in trocar("selftest", "--pack", trocar.pack).out
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="fault_injection")
+def test_selftest_fails_where_the_output_is_outside_the_tolerance(
+    trocar: CommandLine, tmp_path: Path
+) -> None:
+    """A pack whose reference case asks for more than the engine gives must not pass."""
+    pack = tmp_path / "strict"
+    write_tiny_pack(pack, parity={"prob_difference_max": 0.0, "mask_dice_min": 1.0})
+    answer = trocar("selftest", "--pack", pack)
+    answer.require_clean_error(69, "BACKEND_UNAVAILABLE")
+    assert "differs from the reference case" in answer.err
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize(
+    ("engine", "module"), [("onnxruntime-cpu", "onnxruntime"), ("openvino-cpu", "openvino")]
+)
+def test_missing_engine_says_what_to_install(
+    trocar: CommandLine, monkeypatch: pytest.MonkeyPatch, engine: str, module: str
+) -> None:
+    """The first thing that goes wrong on a bare machine."""
+    monkeypatch.setitem(sys.modules, module, None)
+    answer = trocar("selftest", "--pack", trocar.pack, "--engine", engine)
+    answer.require_clean_error(69, "BACKEND_UNAVAILABLE")
+    assert "pip install" in answer.err
+
+
+@pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="inspection")
+def test_each_command_says_what_it_does() -> None:
+    """The parser points at these four."""
+    assert all(command.__doc__ for command in (units, show, pack_verify, selftest))

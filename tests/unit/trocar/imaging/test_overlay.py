@@ -1,0 +1,232 @@
+"""An answer is drawn on its own frame, in its place; a withheld one never carries an outline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import ImageFont
+from scipy import ndimage
+
+from simulators.source import noise_pixels
+from simulators.unit import UNIT_INFO, frame_record, polyp_mask
+from trocar.contracts.errors import InvariantError, SinkError
+from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
+from trocar.imaging import overlay
+from trocar.imaging.overlay import OverlayPainter, contour_of
+
+HEIGHT_PX, WIDTH_PX = 360, 640
+
+
+def _painter(height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX) -> OverlayPainter:
+    return OverlayPainter(height_px=height_px, width_px=width_px, unit=UNIT_INFO)
+
+
+def _grey(height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX) -> NDArray[np.uint8]:
+    return np.full((height_px, width_px, 3), 120, dtype=np.uint8)
+
+
+def _mask(rows: slice, columns: slice) -> NDArray[np.bool_]:
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.bool_)
+    mask[rows, columns] = True
+    return mask
+
+
+def _body(painter: OverlayPainter, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the part of the canvas that shows the frame."""
+    top, left = painter._top_px, painter._left_px
+    return canvas[top : top + painter._height_px, left : left + painter._width_px]
+
+
+def _withheld(reason: Reason = Reason.FRAME_BLACK) -> Withheld:
+    return Withheld(frame_index=0, reason=reason)
+
+
+def _ink_count(canvas: NDArray[np.uint8], rows: slice, colour: tuple[int, int, int]) -> int:
+    """Return how many pixels of some rows have about this colour."""
+    distance = np.abs(canvas[rows].astype(int) - colour).max(axis=2)
+    return int((distance < 40).sum())
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_GEOMETRY_001")
+def test_outline_lies_on_the_border_of_the_mask() -> None:
+    """Outline inside, dark rim outside, light fill within; the rest of the frame is untouched."""
+    painter, mask = _painter(), _mask(slice(100, 200), slice(50, 350))
+    body = _body(painter, painter.paint(frame_record(), _grey(), mask))
+    assert body[100, 200].tolist() == list(overlay._SKY_BLUE)
+    assert body[199, 349].tolist() == list(overlay._SKY_BLUE)
+    assert body[99, 200].tolist() == [0, 0, 0]
+    fill = body[150, 200].astype(int)
+    assert fill[2] > 120 > fill[0]
+    untouched = ~ndimage.binary_dilation(mask, iterations=3)
+    assert (body[untouched] == 120).all()
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (slice(0, 40), slice(0, 40)),
+        (slice(HEIGHT_PX - 5, HEIGHT_PX), slice(WIDTH_PX - 5, WIDTH_PX)),
+        (slice(0, HEIGHT_PX), slice(0, WIDTH_PX)),
+        (slice(7, 8), slice(9, 10)),
+    ],
+)
+def test_mask_at_the_edge_of_the_frame_is_closed(rows: slice, columns: slice) -> None:
+    """The outline is drawn along the edge of the frame too, and never outside of it."""
+    painter = _painter()
+    body = _body(painter, painter.paint(frame_record(), _grey(), _mask(rows, columns)))
+    corner = body[rows, columns]
+    assert corner[0, 0].tolist() == list(overlay._SKY_BLUE)
+    assert corner[-1, -1].tolist() == list(overlay._SKY_BLUE)
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="boundary")
+def test_empty_mask_leaves_the_frame_as_it_is() -> None:
+    """Nothing found is drawn as nothing, and said in words."""
+    painter, pixels = _painter(), noise_pixels(1, height_px=HEIGHT_PX, width_px=WIDTH_PX)
+    record = frame_record(outcome=polyp_mask(0, is_empty=True))
+    canvas = painter.paint(record, pixels, np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_))
+    assert np.array_equal(_body(painter, canvas), pixels)
+    assert overlay._legend(record)[0] == "nothing marked by the model"
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="property")
+def test_frame_is_not_modified() -> None:
+    """Other sinks show the same frame."""
+    pixels = noise_pixels(1, height_px=HEIGHT_PX, width_px=WIDTH_PX)
+    before = pixels.copy()
+    pixels.flags.writeable = False
+    painter = _painter()
+    painter.paint(frame_record(), pixels, _mask(slice(10, 90), slice(10, 90)))
+    painter.paint(frame_record(outcome=_withheld()), pixels, None)
+    assert np.array_equal(pixels, before)
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_WITHHELD_001")
+def test_withheld_after_a_finding_shows_border_and_words_and_no_outline() -> None:
+    """Of the last outline, no pixel is left."""
+    painter = _painter()
+    painter.paint(frame_record(), _grey(), _mask(slice(60, 300), slice(60, 500)))
+    canvas = painter.paint(frame_record(outcome=_withheld()), _grey(), None)
+    body = _body(painter, canvas)
+    assert _ink_count(body, slice(None), overlay._SKY_BLUE) == 0
+    assert _ink_count(body, slice(0, 4), overlay._VERMILLION) > 100
+    assert (body[40, 100:200] == 60).all()
+    assert _ink_count(body, slice(150, 210), overlay._ORANGE) > 100
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="partial", technique="equivalence")
+def test_withheld_without_a_frame_shows_no_picture() -> None:
+    """The picture before it must not stand for it."""
+    painter = _painter()
+    painter.paint(frame_record(), _grey(), _mask(slice(60, 300), slice(60, 500)))
+    body = _body(painter, painter.paint(frame_record(outcome=_withheld()), None, None))
+    assert (body[40, 100:200] == overlay._INK).all()
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="partial", technique="property")
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_its_own_words(reason: Reason) -> None:
+    """The person at the screen learns why there is no result."""
+    painter = _painter()
+    shown = painter.paint(frame_record(outcome=_withheld(reason)), None, None).copy()
+    others = [r for r in Reason if r is not reason]
+    for other in others:
+        canvas = painter.paint(frame_record(outcome=_withheld(other)), None, None)
+        assert not np.array_equal(canvas, shown)
+
+
+@pytest.mark.verifies("SRS_NOTICE_001", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_NOTICE_001")
+@pytest.mark.parametrize(("height_px", "width_px"), [(1080, 1920), (360, 640), (33, 33)])
+def test_notice_is_on_every_picture(height_px: int, width_px: int) -> None:
+    """However small the frame is, there is room for the notice."""
+    painter = _painter(height_px, width_px)
+    record = frame_record(outcome=_withheld())
+    canvas = painter.paint(record, None, None)
+    assert _ink_count(canvas, slice(0, painter._top_px), overlay._ORANGE) > 100
+    assert all(side % 2 == 0 for side in painter.canvas_size_px)
+    assert painter.canvas_size_px == (canvas.shape[1], canvas.shape[0])
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="full", technique="equivalence")
+def test_late_and_dropped_are_said_in_words() -> None:
+    """The verdict does not depend on a colour alone."""
+    late = frame_record(verdict=DeadlineVerdict.MISSED, dropped_before_count=2)
+    not_timed = frame_record(verdict=DeadlineVerdict.NOT_TIMED)
+    assert overlay._foot(late) == ("frame 0   age 40.0 ms   ", "LATE   2 dropped before")
+    assert overlay._foot(not_timed) == ("frame 0   service 10.0 ms   ", "not timed")
+    assert overlay._foot(frame_record())[1] == "in time"
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="boundary")
+def test_long_provenance_is_shortened_to_fit() -> None:
+    """The notice is never pushed out by the name of a pack."""
+    unit = UNIT_INFO.model_copy(update={"pack_id": "pack " * 60})
+    painter = OverlayPainter(height_px=64, width_px=64, unit=unit)
+    canvas = painter.paint(frame_record(outcome=_withheld()), None, None)
+    assert _ink_count(canvas, slice(0, painter._top_px), overlay._ORANGE) > 100
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="boundary")
+def test_legend_is_left_out_where_it_has_no_room() -> None:
+    """Words never overlap; the verdict comes first."""
+    painter = _painter(64, 64)
+    mask = np.zeros((64, 64), np.bool_)
+    record = frame_record(dropped_before_count=123_456, verdict=DeadlineVerdict.MISSED)
+    canvas = painter.paint(record, _grey(64, 64), mask)
+    foot = slice(painter._top_px + 64, None)
+    assert _ink_count(canvas, foot, overlay._SKY_BLUE) == 0
+    assert _ink_count(canvas, foot, overlay._ORANGE) > 0
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="full", technique="fault_injection")
+def test_mask_and_outcome_must_belong_together() -> None:
+    """A mask on a withheld result, or none on a finding, is a mistake of ours."""
+    painter, mask = _painter(), _mask(slice(0, 9), slice(0, 9))
+    with pytest.raises(InvariantError):
+        painter.paint(frame_record(outcome=_withheld()), _grey(), mask)
+    with pytest.raises(InvariantError):
+        painter.paint(frame_record(), _grey(), None)
+    with pytest.raises(InvariantError):
+        painter.paint(frame_record(), None, mask)
+    with pytest.raises(InvariantError):
+        painter.paint(frame_record(), _grey(), mask[:-1])
+    with pytest.raises(InvariantError):
+        _painter(0, 5)
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="full", technique="equivalence")
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(1, 4))
+def test_contour_agrees_with_an_independent_erosion(seed: int, thickness_px: int) -> None:
+    """The contour is the mask without its erosion."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.random((7, 9)) > 0.5
+    mask: NDArray[np.bool_] = np.kron(coarse, np.ones((5, 4))).astype(np.bool_)
+    expected: Any = mask & ~ndimage.binary_erosion(mask, iterations=thickness_px)
+    assert np.array_equal(contour_of(mask, thickness_px=thickness_px), expected)
+
+
+@pytest.mark.verifies("SRS_LIMITS_001", extent="partial", technique="boundary")
+def test_contour_without_thickness_is_refused() -> None:
+    """An outline that nobody can see is none."""
+    with pytest.raises(InvariantError):
+        contour_of(np.ones((3, 3), np.bool_), thickness_px=0)
+
+
+@pytest.mark.verifies("SRS_NOTICE_001", extent="partial", technique="fault_injection")
+def test_build_without_scalable_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notice could not be read."""
+    overlay._font.cache_clear()
+    monkeypatch.setattr(overlay.ImageFont, "load_default", lambda _: ImageFont.ImageFont())
+    with pytest.raises(SinkError, match="FreeType"):
+        overlay._font(13)
+    overlay._font.cache_clear()

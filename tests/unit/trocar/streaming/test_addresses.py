@@ -1,0 +1,146 @@
+"""Sources and sinks by address: five kinds, local files, and an answer for everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulators.media import write_clip
+from trocar.contracts.errors import ContractError, DecodeError, SinkError
+from trocar.contracts.ports import Sink
+from trocar.streaming.addresses import latency_sink, open_sink, open_source, overlay_sink
+from trocar.streaming.clock import MonotonicClock
+from trocar.streaming.jsonl import JsonlSink
+from trocar.streaming.latency_summary import LatencySummarySink
+from trocar.streaming.ledger import DropLedger
+from trocar.streaming.mask_files import MaskFilesSink
+from trocar.streaming.pacing import Pacing
+from trocar.streaming.sink_queue import QueuedSink
+from trocar.streaming.summary import StreamConfig
+from trocar.streaming.video_file import VideoFileSource
+
+FAST = Pacing.AS_FAST_AS_POSSIBLE
+
+
+def _source(address: str, *, loop_count: int = 1) -> VideoFileSource:
+    """Open a source, which must be a video file."""
+    source = open_source(address, pacing=FAST, clock=MonotonicClock(), loop_count=loop_count)
+    assert isinstance(source, VideoFileSource)
+    return source
+
+
+def _sink(address: str, clip: Path) -> Sink:
+    """Open a sink for results of a clip."""
+    source = _source(f"file:{clip}")
+    try:
+        return open_sink(
+            address, source=source, config=StreamConfig(pacing=FAST), ledger=DropLedger()
+        )
+    finally:
+        source.close()
+
+
+@pytest.mark.verifies(
+    "SRS_CLI_001", "UNIT_STREAMING_ADDRESSES", extent="partial", technique="requirement"
+)
+def test_file_is_played_as_often_as_asked(clip: Path) -> None:
+    """The number of rounds reaches the source."""
+    source = _source(f"file:{clip}", loop_count=3)
+    assert source.frame_count == 36
+    assert sum(1 for _ in source.frames(lambda: False)) == 36
+    source.close()
+
+
+@pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="example")
+@pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "with space.mp4", "ä.mp4"])
+def test_rest_of_an_address_is_a_path_as_it_stands(tmp_path: Path, name: str) -> None:
+    """Recorders put colons into times of day; nothing after the scheme is interpreted."""
+    clip = write_clip(tmp_path / "clip.mp4").rename(tmp_path / name)
+    source = _source(f"file:{clip}")
+    assert source.source_id == name
+    source.close()
+
+
+@pytest.mark.verifies("SRS_NETWORK_001", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    "address",
+    ["", ":", "file", "file:", "http://x/y.mp4", "rtsp://x", "FILE:x", "mp4:x", " file:x", "x.mp4"],
+)
+def test_any_other_source_is_refused(address: str) -> None:
+    """No address opens a network connection, and none is guessed."""
+    with pytest.raises(ContractError, match="expected file:PATH") as caught:
+        _source(address)
+    assert caught.value.advice
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("address", ["file:nowhere.mp4", "file:/", "file:" + "x" * 300])
+def test_source_that_is_no_file_is_a_decode_error(address: str) -> None:
+    """Also for a name that is too long for any file system."""
+    with pytest.raises(DecodeError):
+        _source(address)
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="boundary")
+@pytest.mark.parametrize("loop_count", [0, -1])
+def test_file_is_played_at_least_once(clip: Path, loop_count: int) -> None:
+    """A user's number is a user's mistake, not a fault of Trocar."""
+    with pytest.raises(ContractError, match="at least once"):
+        _source(f"file:{clip}", loop_count=loop_count)
+
+
+@pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="requirement")
+@pytest.mark.parametrize(
+    ("scheme", "name", "kind"),
+    [
+        ("mp4", "o.mp4", QueuedSink),
+        ("jsonl", "r.jsonl", JsonlSink),
+        ("latency", "", LatencySummarySink),
+        ("masks", "made", MaskFilesSink),
+    ],
+)
+def test_each_scheme_opens_its_sink(
+    clip: Path, tmp_path: Path, *, scheme: str, name: str, kind: type[Sink]
+) -> None:
+    """Four kinds of output; the folder of masks is created."""
+    sink = _sink(f"{scheme}:{tmp_path / name}", clip)
+    assert isinstance(sink, kind)
+    sink.close()
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("address", ["", "mp4", "mp4:", "file:x", "avi:x", "out.mp4"])
+def test_any_other_sink_is_refused(clip: Path, address: str) -> None:
+    """The message lists the kinds that there are."""
+    with pytest.raises(ContractError, match="mp4:PATH, jsonl:PATH, latency:PATH, masks:PATH"):
+        _sink(address, clip)
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("scheme", ["mp4", "jsonl", "latency"])
+@pytest.mark.parametrize("name", ["no/where", "y" * 300 + "/x"])
+def test_output_without_its_folder_is_refused_at_once(
+    clip: Path, tmp_path: Path, scheme: str, name: str
+) -> None:
+    """The latency report is written at the end: its folder must be missed at the begin."""
+    with pytest.raises(SinkError) as caught:
+        _sink(f"{scheme}:{tmp_path / name}", clip)
+    assert caught.value.advice
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.verifies("SRS_STREAM_008", extent="partial", technique="inspection")
+@pytest.mark.parametrize("pacing", Pacing)
+def test_overlay_is_queued_in_either_pacing(tmp_path: Path, pacing: Pacing) -> None:
+    """Encoding takes longer than a frame lasts: it never runs in the loop itself."""
+    sink = overlay_sink(tmp_path / "o.mp4", pacing)
+    assert isinstance(sink, QueuedSink)
+    sink.close()
+
+
+@pytest.mark.verifies("SRS_SINK_003", extent="partial", technique="example")
+def test_latency_sink_without_a_record_leaves_no_file(tmp_path: Path) -> None:
+    """There is nothing to report."""
+    latency_sink(tmp_path, deadline_ms=100, ledger=DropLedger()).close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,170 @@
+"""The record is complete, readable by line, bound to its model, and never ends in half a line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance.sink_suite import SinkSuite
+from simulators.unit import UNIT_INFO, frame_record, polyp_mask
+from trocar import RESEARCH_NOTICE
+from trocar.contracts.errors import SinkError
+from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
+from trocar.contracts.ports import Sink
+from trocar.streaming import jsonl
+from trocar.streaming.jsonl import RECORD_SCHEMA, JsonlSink, bounding_box_xyxy_px, line_of
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="full", technique="conformance")
+class TestJsonlSink(SinkSuite):
+    """The record keeps what every sink promises."""
+
+    def make_sink(self, folder: Path) -> Sink:
+        """Return a new record."""
+        return JsonlSink(folder / "results.jsonl")
+
+    def read_record_count(self, folder: Path) -> int:
+        """Return the number of its lines."""
+        return len((folder / "results.jsonl").read_text().splitlines())
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_NOTICE_001")
+def test_line_of_a_finding() -> None:
+    """The fields, their order and their units are a promise to those who read the file."""
+    fields = json.loads(line_of(frame_record(3, media_time_ns=120_000_000)))
+    assert list(fields) == [
+        "schema", "notice", "frame_index", "source_id", "media_time_ms", "outcome", "verdict",
+        "age_ms", "service_ms", "captured_at_ns", "dropped_before_count", "provenance",
+    ]  # fmt: skip
+    assert (fields["schema"], fields["notice"]) == (RECORD_SCHEMA, RESEARCH_NOTICE)
+    assert (fields["media_time_ms"], fields["age_ms"], fields["service_ms"]) == (120.0, 40.0, 10.0)
+    assert fields["outcome"] == {
+        "kind": "polyp_mask",
+        "label": "polyp",
+        "is_found": True,
+        "area_fraction": 0.25,
+        "prob_max": 1.0,
+        "prob_threshold": 0.5,
+        "box_xyxy_px": [0, 0, 32, 24],
+        "frame_width_px": 64,
+        "frame_height_px": 48,
+    }
+
+
+@pytest.mark.verifies("SRS_PROVENANCE_001", extent="full", technique="requirement")
+def test_every_line_names_model_and_engine() -> None:
+    """A result without its model proves nothing."""
+    provenance = json.loads(line_of(frame_record()))["provenance"]
+    assert provenance == UNIT_INFO.model_dump(mode="json")
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_WITHHELD_001")
+def test_line_of_a_withheld_result_has_no_field_of_a_finding() -> None:
+    """Nobody can read an empty mask, "no polyp", into it."""
+    withheld = Withheld(frame_index=1, reason=Reason.FRAME_BLACK, detail="level 3")
+    line = line_of(frame_record(1, outcome=withheld, verdict=DeadlineVerdict.MISSED))
+    fields = json.loads(line)
+    assert fields["outcome"] == {"kind": "withheld", "reason": "frame_black", "detail": "level 3"}
+    assert (fields["verdict"], fields["media_time_ms"]) == ("missed", None)
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="boundary")
+def test_box_of_an_empty_mask_is_none() -> None:
+    """No box is not a box of no size."""
+    line = line_of(frame_record(outcome=polyp_mask(0, is_empty=True)))
+    outcome = json.loads(line)["outcome"]
+    assert (outcome["box_xyxy_px"], outcome["is_found"]) == (None, False)
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="boundary")
+def test_box_is_rounded_outwards() -> None:
+    """No marked pixel of the frame lies outside the box."""
+    mask = np.zeros((3, 3), dtype=np.bool_)
+    mask[1, 2] = True
+    assert bounding_box_xyxy_px(mask, height_px=100, width_px=10) == (6, 33, 10, 67)
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="full", technique="fault_injection")
+def test_full_disk_is_a_typed_error() -> None:
+    """The run stops with advice instead of going on without a record."""
+    sink = JsonlSink(Path("/dev/full"))
+    with pytest.raises(SinkError, match="frame 0 could not be written") as caught:
+        sink.write(frame_record(), None)
+    assert "disk space" in caught.value.advice
+    sink.close()
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="full", technique="fault_injection")
+def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file ends with a whole line when the disk fills up in the middle of one."""
+    path = tmp_path / "results.jsonl"
+    sink = JsonlSink(path)
+    sink.write(frame_record(0), None)
+    real_write = os.write
+    calls: list[int] = []
+
+    def write_half(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(descriptor, data[: len(data) // 2])
+
+    monkeypatch.setattr(jsonl.os, "write", write_half)
+    with pytest.raises(SinkError, match="No space left"):
+        sink.write(frame_record(1), None)
+    monkeypatch.undo()
+    sink.write(frame_record(2), None)
+    sink.close()
+    indices = [json.loads(line)["frame_index"] for line in path.read_text().splitlines()]
+    assert indices == [0, 2]
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="full", technique="requirement")
+def test_line_is_in_the_file_before_the_next_frame(tmp_path: Path) -> None:
+    """A run that is killed keeps every answer that was shown."""
+    sink = JsonlSink(tmp_path / "results.jsonl")
+    sink.write(frame_record(0), None)
+    assert (tmp_path / "results.jsonl").read_bytes().endswith(b"}\n")
+    sink.close()
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="requirement")
+def test_earlier_record_is_not_overwritten_unless_told(tmp_path: Path) -> None:
+    """A record is evidence; the second run must not destroy that of the first."""
+    path = tmp_path / "results.jsonl"
+    path.write_text("{}\n")
+    with pytest.raises(SinkError, match="no earlier record"):
+        JsonlSink(path)
+    JsonlSink(path, replace=True).close()
+    assert path.read_text() == ""
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="fault_injection")
+def test_folder_that_is_missing_is_a_typed_error(tmp_path: Path) -> None:
+    """The mistake is found before the first frame."""
+    with pytest.raises(SinkError, match="cannot be created"):
+        JsonlSink(tmp_path / "missing" / "results.jsonl")
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="fault_injection")
+def test_loss_reported_by_the_close_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network file systems report a full disk only here."""
+    sink = JsonlSink(tmp_path / "results.jsonl")
+    real_close = os.close
+
+    def close(descriptor: int) -> None:
+        real_close(descriptor)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(jsonl.os, "close", close)
+    with pytest.raises(SinkError, match="quota"):
+        sink.close()
