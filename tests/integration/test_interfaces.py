@@ -173,8 +173,10 @@ def test_unit_and_engine_exchange_the_tensors_of_the_manifest(
         assert isinstance(outcome, PolypMask)
         kept.append((outcome, outcome.mask.prob.copy()))
     for batch, output in backend.calls:
-        assert (batch.shape, batch.dtype) == (pack.manifest.input.shape, np.uint8)
-        assert (output.shape, output.dtype) == (pack.manifest.output.shape, np.float32)
+        assert batch.shape == pack.manifest.input.shape
+        assert batch.dtype == np.uint8
+        assert output.shape == pack.manifest.output.shape
+        assert output.dtype == np.float32
     for outcome, prob in kept:
         np.testing.assert_array_equal(outcome.mask.prob, prob)
 
@@ -323,7 +325,7 @@ def test_command_shows_the_account_that_the_loop_gave(
 ) -> None:
     """What is printed, what is in run.json and what the loop returned are one account."""
     accounts: list[StreamSummary] = []
-    real = commands_run.run_stream
+    real = run_stream
 
     def noted(*arguments: object, **settings: object) -> StreamSummary:
         accounts.append(real(*arguments, **settings))  # type: ignore[arg-type]
@@ -343,7 +345,7 @@ def test_account_is_given_when_the_run_fails(
     trocar: CommandLine, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error crosses too, and the sinks are closed before it does."""
-    real = commands_run.open_source
+    real = open_source
 
     def lost(address: str, **settings: object) -> object:
         source = real(address, **settings)  # type: ignore[arg-type]

@@ -362,11 +362,11 @@ def test_each_foreign_form_is_named() -> None:
     foreign = [
         _raw(0),
         _raw(1, np.zeros((48, 64), np.uint8)),
-        _raw(2, np.zeros((48, 64, 3), np.uint16)),  # type: ignore[arg-type]
+        _raw(2, np.zeros((48, 64, 3), np.uint16)),
         _raw(3, np.zeros((31, 64, 3), np.uint8)),
         _raw(4, noise_pixels(4, height_px=64, width_px=48)),
         broken,
-        _raw(6, np.full((48, 64, 3), np.nan, np.float32)),  # type: ignore[arg-type]
+        _raw(6, np.full((48, 64, 3), np.nan, np.float32)),
     ]
     reasons, _ = _answers(foreign)
     assert reasons == [

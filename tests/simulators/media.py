@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import av
 import numpy as np
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -66,7 +65,7 @@ def write_clip(
 def write_empty_clip(path: Path) -> Path:
     """Write a recording with a header and no frame; return its path."""
     with av.open(str(path), mode="w") as container:
-        stream = cast("VideoStream", container.add_stream("mpeg4", rate=25))
+        stream = container.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         container.start_encoding()
     return path

@@ -55,8 +55,10 @@ def open_unit(pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: i
     Returns:
         The unit, ready.
 
-    Raises: PackError: The pack is not sound, or is not for this unit. BackendUnavailableError: The
-        engine is missing, would run something else, or differs from the reference case.
+    Raises:
+        PackError: The pack is not sound, or is not for this unit.
+        BackendUnavailableError: The engine is missing, would run something else, or differs from
+            the reference case.
     """
     pack = verify_pack(pack_folder)
     config = PolypSegmentationConfig.from_manifest(pack.manifest, frame_age_ms_max=frame_age_ms_max)

@@ -41,8 +41,9 @@ class OnnxRuntimeBackend:
         manifest: Its manifest.
         request: What must run.
 
-    Raises: BackendUnavailableError: The engine is not installed, or would run something else than
-        asked for.
+    Raises:
+        BackendUnavailableError: The engine is not installed, or would run something else than asked
+            for.
     """
 
     # @need-ids: SRS_BACKEND_001, SRS_BACKEND_003, RCM_BACKEND_001

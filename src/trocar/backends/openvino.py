@@ -26,8 +26,9 @@ class OpenVinoBackend:
         manifest: Its manifest.
         request: What must run.
 
-    Raises: BackendUnavailableError: OpenVINO is not installed, or would run another precision or
-        thread count than asked for.
+    Raises:
+        BackendUnavailableError: OpenVINO is not installed, or would run another precision or thread
+            count than asked for.
     """
 
     # @need-ids: SRS_BACKEND_001, SRS_BACKEND_003, RCM_BACKEND_001

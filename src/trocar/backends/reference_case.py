@@ -22,10 +22,13 @@ __all__ = ["ReferenceCaseReport", "replay_reference_case", "require_parity"]
 class ReferenceCaseReport(Contract):
     """Agreement of a backend with the reference case.
 
-    Attributes: prob_difference_max: Largest absolute difference of one probability.
-        prob_difference_limit: Limit of the pack. mask_dice: Dice between both masks at the pack's
-        threshold; 1 when both are empty. mask_dice_limit: Limit of the pack. mask_pixel_count:
-        Pixels of the expected mask; a reference case without any would prove little.
+    Attributes:
+        prob_difference_max: Largest absolute difference of one probability.
+        prob_difference_limit: Limit of the pack.
+        mask_dice: Dice between both masks at the pack's threshold; 1 when both are empty.
+        mask_dice_limit: Limit of the pack.
+        mask_pixel_count: Pixels of the expected mask; a reference case without any would prove
+            little.
     """
 
     prob_difference_max: float

@@ -37,8 +37,11 @@ class Precision(StrEnum):
 class BackendRequest(Contract):
     """What must run; an adapter that would run anything else refuses.
 
-    Attributes: engine: Engine and provider. precision: Precision of the arithmetic. thread_count:
-        Threads inside one call; fixed, so that latency does not depend on the machine's load.
+    Attributes:
+        engine: Engine and provider.
+        precision: Precision of the arithmetic.
+        thread_count: Threads inside one call; fixed, so that latency does not depend on the
+            machine's load.
         warm_up_count: Calls before the first frame.
     """
 

@@ -60,8 +60,9 @@ class ArrayOf:
     def check(self, value: object) -> np.ndarray[Any, Any]:
         """Return a read-only view of a valid array.
 
-        Raises: PydanticCustomError: The value is not such an array; the message says what was
-            expected and what came.
+        Raises:
+            PydanticCustomError: The value is not such an array; the message says what was expected
+                and what came.
         """
         if type(value) is not np.ndarray:
             raise _refusal("an array", type(value).__name__)

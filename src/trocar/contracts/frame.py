@@ -41,10 +41,14 @@ class ColourOrder(StrEnum):
 class RawFrame:
     """What a source delivers, unchecked: admission turns it into a ``Frame`` or a ``Withheld``.
 
-    Attributes: pixels: Any array; a source makes no promise about it. frame_index: Position in the
-        source, from 0. captured_at_ns: Monotonic time of acquisition, or of arrival where the
-        source carries none [ns]. media_time_ns: Presentation time inside the recording [ns], or
-        None for a live source without one. source_id: Name of the source.
+    Attributes:
+        pixels: Any array; a source makes no promise about it.
+        frame_index: Position in the source, from 0.
+        captured_at_ns: Monotonic time of acquisition, or of arrival where the source carries none
+            [ns].
+        media_time_ns: Presentation time inside the recording [ns], or None for a live source
+            without one.
+        source_id: Name of the source.
     """
 
     pixels: NDArray[Any]

@@ -1,10 +1,8 @@
 """Drawing of one answer: outline and light fill of the mask; text is put around the frame.
 
 A withheld result is drawn dimmed, inside a hatched border, with the words "NO RESULT" and the
-reason: it never carries an
-outline. Colours are from the palette of Okabe and Ito, which people with colour-blindness can tell
-apart; each is paired
-with a word or a shape.
+reason: it never carries an outline. Colours are from the palette of Okabe and Ito, which people
+with colour-blindness can tell apart; each is paired with a word or a shape.
 """
 
 from __future__ import annotations

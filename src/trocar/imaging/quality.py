@@ -24,10 +24,12 @@ _PIXEL: Final = np.dtype((np.void, 3))
 class FrameQuality:
     """Measures of one frame.
 
-    Attributes: level_mean: Mean of the sampled channel values [0, 255]. level_spread: Standard
-        deviation of the same. saturated_fraction: Share of sampled channel values at or above
-        ``SATURATED_LEVEL_MIN``. fingerprint: The sampled bytes; equal for identical frames, and
-        never equal for frames with sensor noise.
+    Attributes:
+        level_mean: Mean of the sampled channel values [0, 255].
+        level_spread: Standard deviation of the same.
+        saturated_fraction: Share of sampled channel values at or above ``SATURATED_LEVEL_MIN``.
+        fingerprint: The sampled bytes; equal for identical frames, and never equal for frames with
+            sensor noise.
     """
 
     level_mean: float

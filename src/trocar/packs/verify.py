@@ -70,9 +70,12 @@ def verify_pack(folder: Path) -> VerifiedPack:
     Returns:
         The verified pack.
 
-    Raises: HashMismatchError: A file differs from the manifest. IncompatiblePackError: The manifest
-        is of another format or asks for what this device cannot do. PackError: A file is missing,
-        extra, linked, not regular or too large, or the manifest is not strict JSON.
+    Raises:
+        HashMismatchError: A file differs from the manifest.
+        IncompatiblePackError: The manifest is of another format or asks for what this device cannot
+            do.
+        PackError: A file is missing, extra, linked, not regular or too large, or the manifest is
+            not strict JSON.
     """
     content = _read_regular_files(folder)
     raw_manifest = content.pop(MANIFEST_NAME, None)

@@ -26,10 +26,8 @@ class StreamHealth:
     """State of one stream; one instance a run, not thread-safe.
 
     A stream of video keeps the size of its first frame: a frame of another size is withheld until
-    the first size returns,
-    because a change of size is a change of source. Stills may differ in size and have no time
-    axis, so that only their
-    index, black and saturated are checked.
+    the first size returns, because a change of size is a change of source. Stills may differ in
+    size and have no time axis, so that only their index, black and saturated are checked.
 
     Args:
         kind: Video or stills.

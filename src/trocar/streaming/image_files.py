@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -29,7 +30,7 @@ _WHITE_16_BIT: Final = 65535
 
 _DAMAGE: Final = (
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
+    Warning,
     OSError,
     SyntaxError,
     ValueError,
@@ -77,9 +78,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Read one picture, upright, as 8-bit RGB.
 
     Rules: the EXIF orientation is applied; grey is repeated; palettes, CMYK and YCbCr are
-        converted; alpha is laid over
-    black; 16-bit grey is scaled by the full range (65535 is white). Floating point has no known
-    range and several pictures in one file have no known order: both are refused.
+    converted; alpha is laid over black; 16-bit grey is scaled by the full range (65535 is white).
+    Floating point has no known range and several pictures in one file have no known order: both are
+    refused.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous, newly allocated.
@@ -88,12 +89,15 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         DecodeError: The file is missing, damaged, cut off, too large, or of a refused kind.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            problem = _header_problem(image)
-            if problem is None:
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                return _rgb(upright)
+        with warnings.catch_warnings():
+            # What Pillow only warns of, such as a skipped tag, is damage here: nothing is guessed.
+            warnings.simplefilter("error")
+            with Image.open(path, formats=_FORMATS) as image:
+                problem = _header_problem(image)
+                if problem is None:
+                    image.load()
+                    upright = ImageOps.exif_transpose(image)
+                    return _rgb(upright)
     except DecodeError:
         raise
     except _DAMAGE as exc:

@@ -47,9 +47,8 @@ class OverlayVideoSink:
     """``ports.Sink`` that writes a fragmented MP4 with the times of the frames as they were.
 
     The first frame fixes the size. A record without a frame, or with one of another size, is drawn
-    as withheld on an empty
-    picture. Records before the first frame cannot be drawn, since no size is known: they are
-    counted and logged.
+    as withheld on an empty picture. Records before the first frame cannot be drawn, since no size
+    is known: they are counted and logged.
 
     Args:
         path: The file; its folder must exist.

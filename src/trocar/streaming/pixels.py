@@ -107,8 +107,7 @@ class RgbConverter:
     """Turn decoded video frames of any pixel format into 8-bit RGB, upright.
 
     10-bit and wider formats are reduced, grey is repeated, alpha is laid over black. Keeps the
-    scaler's tables between
-    frames; not thread-safe.
+    scaler's tables between frames; not thread-safe.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The loop: every frame of a source is answered once, or entered in the ledger of dropped frames.
 
 In real time a thread of its own feeds a slot of capacity one, so that a slow unit sees the newest
-frame and never a queue of
-old ones. As fast as possible, frames are pulled one by one and none is dropped.
+frame and never a queue of old ones. As fast as possible, frames are pulled one by one and none is
+dropped.
 """
 
 from __future__ import annotations

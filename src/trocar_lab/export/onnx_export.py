@@ -32,8 +32,10 @@ _LEVEL_MAX: Final = 255.0
 class DeployedSegmenter(nn.Module):
     """A network with its input and output stages, as exported.
 
-    Args: network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits. use_mirror: Average
-        the probabilities of the image and of its mirror image; twice the arithmetic.
+    Args:
+        network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits.
+        use_mirror: Average the probabilities of the image and of its mirror image; twice the
+            arithmetic.
     """
 
     def __init__(self, network: nn.Module, *, use_mirror: bool = False) -> None:

@@ -92,7 +92,8 @@ def bootstrap_mean(
     Raises:
         ValueError: No values, unequal lengths, or too few replicates.
 
-    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile
+    Source:
+        Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile
         interval), with groups as the unit of resampling.
     """
     if not values or len(values) != len(groups):

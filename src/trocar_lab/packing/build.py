@@ -48,8 +48,10 @@ def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> Ver
     Returns:
         The pack as the device sees it.
 
-    Raises: PackError: The result does not verify, for example because a fact breaks the manifest's
-        contract. pydantic.ValidationError: A fact breaks the manifest's contract.
+    Raises:
+        PackError: The result does not verify, for example because a fact breaks the manifest's
+            contract.
+        pydantic.ValidationError: A fact breaks the manifest's contract.
     """
     files = {
         MODEL_FILE: content.model,

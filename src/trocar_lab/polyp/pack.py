@@ -83,10 +83,13 @@ def pack_polyp(
     The threshold comes from the validation side; the test side is read once, for the figures in the
     card.
 
-    Args: run_folder: Folder of the training run; holds ``best.pt`` and ``log.jsonl``. clip:
-        Rendered clip; its middle frame becomes the reference case, so that no patient's image is
-        shipped. folder: Folder of the pack. version: Version of the pack. use_mirror: Average over
-        the image and its mirror image.
+    Args:
+        run_folder: Folder of the training run; holds ``best.pt`` and ``log.jsonl``.
+        clip: Rendered clip; its middle frame becomes the reference case, so that no patient's image
+            is shipped.
+        folder: Folder of the pack.
+        version: Version of the pack.
+        use_mirror: Average over the image and its mirror image.
 
     Raises:
         DataRootMissingError: The real data is not on this machine.

@@ -5,8 +5,9 @@ The learning rate warms up, stays, and falls linearly to zero over the last part
 its checkpoint without having spent its schedule. The weights that are validated and exported are
 the exponential moving average.
 
-Source: Hu et al. 2024, arXiv 2404.06395, section 4 (schedule); Milletari et al. 2016, arXiv
-    1606.04797, Eq. 3 (Dice loss).
+Source:
+    Hu et al. 2024, arXiv 2404.06395, section 4 (schedule); Milletari et al. 2016, arXiv 1606.04797,
+    Eq. 3 (Dice loss).
 """
 
 from __future__ import annotations

@@ -46,8 +46,9 @@ class PolypSegmentationConfig(Contract):
             manifest: Manifest of a verified pack.
             frame_age_ms_max: Age limit of the application [ms].
 
-        Raises: IncompatiblePackError: The pack is for another unit, or its tensors are not those of
-            this unit.
+        Raises:
+            IncompatiblePackError: The pack is for another unit, or its tensors are not those of
+                this unit.
         """
         source, result = manifest.input, manifest.output
         fits = (

@@ -19,7 +19,8 @@ def find_fault(prob: NDArray[np.float32]) -> Reason | None:
     Args:
         prob: (h, w) float32, not empty.
 
-    Returns: ``OUTPUT_NOT_FINITE`` for NaN or infinity anywhere, ``OUTPUT_OUT_OF_RANGE`` for a value
+    Returns:
+        ``OUTPUT_NOT_FINITE`` for NaN or infinity anywhere, ``OUTPUT_OUT_OF_RANGE`` for a value
         outside [0, 1].
     """
     # NaN and infinity survive minimum and maximum, so two passes find them without a mask of the

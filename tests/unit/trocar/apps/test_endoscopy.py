@@ -11,6 +11,7 @@ from simulators.packs import edit_manifest, write_tiny_pack
 from trocar.apps import endoscopy
 from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, open_unit
 from trocar.backends.request import BackendRequest, Precision
+from trocar.backends.select import open_backend
 from trocar.contracts.errors import (
     BackendUnavailableError,
     HashMismatchError,
@@ -37,7 +38,7 @@ def _frame(level: int) -> Frame:
 def opened_backends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the packs for which an engine was opened."""
     names: list[str] = []
-    real = endoscopy.open_backend
+    real = open_backend
 
     def noted(model: bytes, manifest: ModelManifest, request: BackendRequest) -> Backend:
         names.append(manifest.pack_id)

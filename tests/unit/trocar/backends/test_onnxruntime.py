@@ -126,7 +126,7 @@ def _open(
     request: BackendRequest,
 ) -> OnnxRuntimeBackend:
     """Open the adapter on a fake engine."""
-    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     return OnnxRuntimeBackend(pack.model, pack.manifest, request)
 
 

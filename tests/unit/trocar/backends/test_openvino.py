@@ -108,7 +108,7 @@ def _open(
     thread_count: int = 2,
 ) -> OpenVinoBackend:
     """Open the adapter on a fake engine."""
-    monkeypatch.setitem(sys.modules, "openvino", engine)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "openvino", engine)
     request = BackendRequest(
         engine=Engine.OPENVINO_CPU, precision=precision, thread_count=thread_count
     )

@@ -16,6 +16,7 @@ from trocar import RESEARCH_NOTICE, __version__
 from trocar.cli import commands_run, commands_show, main
 from trocar.contracts.ports import FrameSource, Sink
 from trocar.contracts.ports import Unit as UnitPort
+from trocar.streaming.scheduler import run_stream
 from trocar.streaming.summary import StreamSummary
 
 COMMANDS: Final = (
@@ -72,7 +73,7 @@ def _lost(trocar: CommandLine, folder: Path) -> Answer:
 
 
 def _interrupted(trocar: CommandLine, folder: Path) -> Answer:
-    real = commands_run.run_stream
+    real = run_stream
 
     def stopped(
         source: FrameSource, unit: UnitPort, sinks: list[Sink], **settings: object

@@ -226,7 +226,8 @@ def test_contour_without_thickness_is_refused() -> None:
 def test_build_without_scalable_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The notice could not be read."""
     overlay._font.cache_clear()
-    monkeypatch.setattr(overlay.ImageFont, "load_default", lambda _: ImageFont.ImageFont())
+    small = ImageFont.ImageFont()
+    monkeypatch.setattr(ImageFont, "load_default", lambda _: small)
     with pytest.raises(SinkError, match="FreeType"):
         overlay._font(13)
     overlay._font.cache_clear()

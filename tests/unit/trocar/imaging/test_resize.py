@@ -20,7 +20,9 @@ SIZES = [(33, 47), (352, 352), (576, 720), (577, 721), (1080, 1920), (64, 64), (
 def _smooth(height: int, width: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a smooth random image, read-only as a frame's pixels are."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    image = np.ascontiguousarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    image = np.ascontiguousarray(
+        cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+    )
     image.flags.writeable = False
     return image
 

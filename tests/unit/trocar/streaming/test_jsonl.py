@@ -16,7 +16,6 @@ from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import SinkError
 from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
 from trocar.contracts.ports import Sink
-from trocar.streaming import jsonl
 from trocar.streaming.jsonl import RECORD_SCHEMA, JsonlSink, bounding_box_xyxy_px, line_of
 
 
@@ -116,7 +115,7 @@ def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             raise OSError(errno.ENOSPC, "No space left on device")
         return real_write(descriptor, data[: len(data) // 2])
 
-    monkeypatch.setattr(jsonl.os, "write", write_half)
+    monkeypatch.setattr(os, "write", write_half)
     with pytest.raises(SinkError, match="No space left"):
         sink.write(frame_record(1), None)
     monkeypatch.undo()
@@ -165,6 +164,6 @@ def test_loss_reported_by_the_close_is_an_error(
         real_close(descriptor)
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(jsonl.os, "close", close)
+    monkeypatch.setattr(os, "close", close)
     with pytest.raises(SinkError, match="quota"):
         sink.close()

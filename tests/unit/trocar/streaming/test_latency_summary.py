@@ -8,12 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from conformance.sink_suite import SinkSuite
 from simulators.source import raw_frame
 from simulators.unit import UNIT_INFO, frame_record
 from trocar.contracts.errors import SinkError
 from trocar.contracts.outcome import DeadlineVerdict
+from trocar.contracts.ports import Sink
 from trocar.streaming.latency_summary import LatencySummarySink
 from trocar.streaming.ledger import DropLedger, DropReason
+
+
+@pytest.mark.verifies("SRS_SINK_003", extent="full", technique="conformance")
+class TestLatencySummarySink(SinkSuite):
+    """The report keeps what every sink promises."""
+
+    def make_sink(self, folder: Path) -> Sink:
+        """Return a new report."""
+        return LatencySummarySink(folder / "latency.json", deadline_ms=100)
+
+    def read_record_count(self, folder: Path) -> int:
+        """Return the number of answered frames; a run without any leaves no report."""
+        path = folder / "latency.json"
+        return int(json.loads(path.read_text())["answered_count"]) if path.exists() else 0
 
 
 @pytest.mark.verifies("SRS_SINK_003", extent="full", technique="requirement")

@@ -12,12 +12,14 @@ import av
 import numpy as np
 import pytest
 
+from conformance.sink_suite import SinkSuite
 from simulators.source import noise_pixels, raw_frame
 from simulators.unit import frame_record, polyp_mask
 from trocar.contracts.errors import InvariantError, SinkError
 from trocar.contracts.frame import Frame
 from trocar.contracts.limits import NS_PER_MS
 from trocar.contracts.outcome import Reason, Withheld
+from trocar.contracts.ports import Sink
 from trocar.streaming import overlay_video
 from trocar.streaming.admission import admit
 from trocar.streaming.overlay_video import OverlayVideoSink
@@ -36,6 +38,20 @@ def _play(path: Path) -> list[tuple[int, np.ndarray[Any, np.dtype[Any]]]]:
             (round(frame.time * 1000), frame.to_ndarray(format="rgb24"))
             for frame in container.decode(video=0)
         ]
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="full", technique="conformance")
+class TestOverlayVideoSink(SinkSuite):
+    """The video keeps what every sink promises."""
+
+    def make_sink(self, folder: Path) -> Sink:
+        """Return a new video."""
+        return OverlayVideoSink(folder / "o.mp4")
+
+    def read_record_count(self, folder: Path) -> int:
+        """Return the number of its pictures; a run without any leaves an empty file."""
+        path = folder / "o.mp4"
+        return len(_play(path)) if path.stat().st_size else 0
 
 
 @pytest.mark.verifies("SRS_SINK_001", extent="full", technique="requirement")

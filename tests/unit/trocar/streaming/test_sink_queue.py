@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
+from conformance.sink_suite import SinkSuite
 from simulators.sink import RecordingSink
 from simulators.unit import frame_record
 from trocar.contracts.errors import InvariantError, SinkError
+from trocar.contracts.ports import Sink
+from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.sink_queue import QueuedSink, QueuePolicy
 
 WAIT_S = 10.0
@@ -17,6 +21,19 @@ DISK_FULL = "disk full"
 
 def _error() -> SinkError:
     return SinkError(DISK_FULL, advice="free space")
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="conformance")
+class TestQueuedSink(SinkSuite):
+    """A sink behind a queue keeps what every sink promises."""
+
+    def make_sink(self, folder: Path) -> Sink:
+        """Return a record behind a queue."""
+        return QueuedSink(JsonlSink(folder / "r.jsonl"), policy=QueuePolicy.BLOCK)
+
+    def read_record_count(self, folder: Path) -> int:
+        """Return the number of its lines."""
+        return len((folder / "r.jsonl").read_text().splitlines())
 
 
 @pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="requirement")

@@ -15,7 +15,7 @@ MASKS = hnp.arrays(np.bool_, (5, 6))
 @given(first=MASKS, second=MASKS)
 def test_measures_agree_with_sets_and_with_each_other(
     first: np.ndarray,
-    second: np.ndarray,  # type: ignore[type-arg]
+    second: np.ndarray,
 ) -> None:
     """Counted as sets of pixels; Dice is 2 IoU / (1 + IoU); both are symmetric."""
     a, b = (set(zip(*np.nonzero(mask), strict=True)) for mask in (first, second))

@@ -24,7 +24,7 @@ EVERYTHING = AugmentationConfig(
 )
 
 
-def _pair() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _pair() -> tuple[np.ndarray, np.ndarray]:
     """Return a white ellipse on black, and its label."""
     rows, columns = np.mgrid[0:120, 0:100]
     label = (((rows - 50) / 30) ** 2 + ((columns - 60) / 18) ** 2 <= 1).astype(np.uint8)

@@ -29,5 +29,5 @@ def test_every_weight_gets_a_gradient() -> None:
     """A part that is not connected would be dead weight."""
     network = ResidualUNet(dropout=0.0)
     levels = network.forward_deep(torch.rand(2, 3, STRIDE * 2, STRIDE * 2))
-    torch.stack([level.mean() for level in levels]).sum().backward()
+    torch.stack([level.mean() for level in levels]).sum().backward()  # type: ignore[no-untyped-call] # torch
     assert [name for name, weight in network.named_parameters() if weight.grad is None] == []

@@ -43,7 +43,7 @@ def test_one_bad_value_anywhere_is_found(value: float, expected: Reason | None) 
 def test_threshold_is_monotone_and_inclusive(
     prob: np.ndarray,
     first: float,
-    second: float,  # type: ignore[type-arg]
+    second: float,
 ) -> None:
     """A higher threshold gives a subset; a pixel exactly at the threshold belongs to the mask."""
     low, high = sorted((first, second))
