@@ -63,6 +63,7 @@ def run(*, is_quick: bool) -> Benchmark:
 
 def _rows(name: str, unit: Unit, count: int) -> list[Row]:
     """Return growth, slope and account of one run."""
+    shown = pictures(height_px=512, width_px=512)
     resident_mib = array("d", [0.0]) * (count // _SAMPLE_EVERY)
     _resident_mib()
 
@@ -73,7 +74,7 @@ def _rows(name: str, unit: Unit, count: int) -> list[Row]:
 
     with tempfile.TemporaryDirectory() as folder:
         summary = run_stream(
-            MemorySource(pictures(height_px=512, width_px=512), count=count),
+            MemorySource(shown, count=count),
             unit,
             [JsonlSink(Path(folder) / "record.jsonl")],
             clock=MonotonicClock(),
@@ -98,7 +99,7 @@ def _rows(name: str, unit: Unit, count: int) -> list[Row]:
             "MiB",
             f"<= {GROWTH_MIB_MAX:g}",
             growth <= GROWTH_MIB_MAX,
-            f"resident at the end: {values[-1]:.0f} MiB",
+            f"resident at the begin {values[0]:.0f} MiB, at the end {values[-1]:.0f} MiB",
         ),
         Row(
             f"{title}: slope, for 20,000 frames",

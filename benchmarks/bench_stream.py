@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -110,6 +110,12 @@ def _age_rows(unit: Unit, *, rounds: int, answered_count: int) -> list[Row]:
             f"{received} received, {dropped} dropped",
         ),
     ]
+    return rows + _rate_rows(found, service_ns)
+
+
+def _rate_rows(found: Mapping[int, Sequence[tuple[float, float]]], service_ns: int) -> list[Row]:
+    """Return age and wait behind a source of each rate."""
+    rows = []
     for rate in _RATES:
         most = AGE_RATIO_MAX if rate == _LIMITED_RATE else None
         expected = 1 + 1 / (2 * rate)

@@ -62,11 +62,17 @@ def open_shipped(
 def pictures(*, height_px: int, width_px: int, count: int = 8) -> list[NDArray[np.uint8]]:
     """Return pictures of the demo clip, (H, W, 3) uint8 RGB, at another size."""
     resizer = RgbResizer(height_px=height_px, width_px=width_px)
+    shown: list[NDArray[np.uint8]] = []
+    # One frame at a time: memory freed here would hide the growth of a run.
     with av.open(str(DEMO_CLIP)) as container:
-        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    step = len(decoded) // count
-    chosen = [np.ascontiguousarray(decoded[i * step], dtype=np.uint8) for i in range(count)]
-    return [resizer.resize(picture) for picture in chosen]
+        step = max(1, container.streams.video[0].frames // count)
+        for index, frame in enumerate(container.decode(video=0)):
+            if index % step == 0:
+                picture = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                shown.append(resizer.resize(picture))
+            if len(shown) == count:
+                break
+    return shown
 
 
 def make_clip(path: Path, *, height_px: int, width_px: int, count: int) -> None:

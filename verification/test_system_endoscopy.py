@@ -97,7 +97,7 @@ def test_demo_accounts_for_every_frame(tmp_path: Path) -> None:
     )
     records = _records(Path(clip["folder"]) / "results.jsonl")
     assert len(records) == summary["answered_count"]
-    digests = {record["unit"]["pack_digest"] for record in records}
+    digests = {record["provenance"]["pack_digest"] for record in records}
     assert len(digests) == 1
     with av.open(str(Path(clip["folder"]) / "overlay.mp4")) as container:
         shown = sum(1 for _ in container.decode(video=0))

@@ -8,7 +8,9 @@ session's providers are compared with the request, and the run-time fallback is 
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,18 @@ _INSTALL: Final = {
     Engine.ONNXRUNTIME_TENSORRT: 'pip install "trocar[gpu]" and TensorRT beside an NVIDIA GPU',
 }
 _LOG_ERRORS_ONLY: Final = 3
+
+
+class _Session(Protocol):
+    """ONNX Runtime's session; it is untyped."""
+
+    def run(
+        self, output_names: Sequence[str], feeds: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]: ...
+
+    def get_providers(self) -> list[str]: ...
+
+    def disable_fallback(self) -> None: ...
 
 
 class OnnxRuntimeBackend:
@@ -96,7 +110,7 @@ class OnnxRuntimeBackend:
         """Release the session's memory with the object; nothing else is held."""
 
 
-def _import_runtime(engine: Engine) -> Any:
+def _import_runtime(engine: Engine) -> ModuleType:
     """Import the engine, or say how to install it."""
     try:
         return importlib.import_module("onnxruntime")
@@ -119,7 +133,7 @@ def _check_precision(request: BackendRequest) -> None:
         )
 
 
-def _open_session(runtime: Any, model: bytes, request: BackendRequest) -> Any:
+def _open_session(runtime: ModuleType, model: bytes, request: BackendRequest) -> _Session:
     """Open a session with one provider, fixed threads and no fallback."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = request.thread_count
@@ -134,7 +148,7 @@ def _open_session(runtime: Any, model: bytes, request: BackendRequest) -> Any:
     if request.engine is Engine.ONNXRUNTIME_TENSORRT:
         settings["trt_fp16_enable"] = str(int(request.precision is Precision.FP16))
     try:
-        return runtime.InferenceSession(
+        session: _Session = runtime.InferenceSession(
             model, sess_options=options, providers=[(_PROVIDERS[request.engine], settings)]
         )
     except Exception as exc:
@@ -142,3 +156,4 @@ def _open_session(runtime: Any, model: bytes, request: BackendRequest) -> Any:
             f"{request.engine} could not load the model: {exc}",
             advice="check the driver and the libraries of the provider, or ask for another engine",
         ) from exc
+    return session

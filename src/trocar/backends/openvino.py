@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,22 @@ from trocar.contracts.record import BackendInfo
 __all__ = ["OpenVinoBackend"]
 
 _ELEMENT_TYPES: Final = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
+
+
+class _Call(Protocol):
+    """OpenVINO's inference request; it is untyped."""
+
+    def infer(
+        self, inputs: Mapping[str, NDArray[Any]], *, share_inputs: bool
+    ) -> Mapping[str, NDArray[Any]]: ...
+
+
+class _Compiled(Protocol):
+    """OpenVINO's compiled model; it is untyped."""
+
+    def get_property(self, name: str) -> object: ...
+
+    def create_infer_request(self) -> _Call: ...
 
 
 class OpenVinoBackend:
@@ -38,8 +56,8 @@ class OpenVinoBackend:
         self._openvino = _import_openvino()
         wanted = _ELEMENT_TYPES[request.precision]
         compiled = _compile(self._openvino, model, request)
-        active = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
-        threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        active = _text(compiled.get_property("INFERENCE_PRECISION_HINT"))
+        threads = compiled.get_property("INFERENCE_NUM_THREADS")
         if active != wanted or threads != request.thread_count:
             raise BackendUnavailableError(
                 f"expected {wanted} on {request.thread_count} threads, OpenVINO would run "
@@ -51,7 +69,7 @@ class OpenVinoBackend:
             engine=f"openvino {self._openvino.__version__}",
             provider="CPU",
             precision=request.precision.value,
-            thread_count=threads,
+            thread_count=request.thread_count,
         )
 
     @property
@@ -76,7 +94,7 @@ class OpenVinoBackend:
         """Release the compiled model's memory with the object; nothing else is held."""
 
 
-def _import_openvino() -> Any:
+def _import_openvino() -> ModuleType:
     """Import the engine, or say how to install it."""
     try:
         return importlib.import_module("openvino")
@@ -86,7 +104,7 @@ def _import_openvino() -> Any:
         ) from exc
 
 
-def _compile(openvino: Any, model: bytes, request: BackendRequest) -> Any:
+def _compile(openvino: ModuleType, model: bytes, request: BackendRequest) -> _Compiled:
     """Compile with one stream, fixed threads and the precision asked for."""
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -96,9 +114,15 @@ def _compile(openvino: Any, model: bytes, request: BackendRequest) -> Any:
     }
     try:
         core = openvino.Core()
-        return core.compile_model(core.read_model(model, b""), "CPU", settings)
+        compiled: _Compiled = core.compile_model(core.read_model(model, b""), "CPU", settings)
     except Exception as exc:
         raise BackendUnavailableError(
             f"OpenVINO could not load the model: {exc}",
             advice="ask for fp32, or for onnxruntime-cpu",
         ) from exc
+    return compiled
+
+
+def _text(value: object) -> str:
+    """Return the name of one of OpenVINO's element types."""
+    return str(getattr(value, "to_string", value.__str__)())

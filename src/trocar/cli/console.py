@@ -104,6 +104,11 @@ def configure_log(*, is_verbose: bool) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_stderr_logger,
         cache_logger_on_first_use=False,
     )
+
+
+def _stderr_logger(*_: object) -> structlog.PrintLogger:
+    """Return a logger on the standard error of this moment, which a caller may have replaced."""
+    return structlog.PrintLogger(file=sys.stderr)

@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     parser = build_parser()
+    # First of all, so that help, version and usage errors carry it too.
+    Console(as_json=False).notice()
     try:
         options = parser.parse_args(arguments)
     except SystemExit as exc:
@@ -45,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     console = Console(as_json=options.json)
     configure_log(is_verbose=options.verbose)
-    console.notice()
     try:
         options.request = _request(options)
         return int(options.run_command(options, console))

@@ -40,7 +40,13 @@ _DAMAGE: Final = (
     TypeError,
     struct.error,
 )
-"""What Pillow raises for files that are not sound; measured with damaged files."""
+"""What counts as a damaged file.
+
+OSError, ValueError, TypeError and the decompression bombs were seen with Pillow 13 on 8,400 files
+with random cuts and bytes. The others were not seen: they are a precaution, so that one file cannot
+end the run of a whole folder. The list is wide enough to hide a mistake of ours as a damaged file,
+which is why a test reads a sound file of every mode and format.
+"""
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:

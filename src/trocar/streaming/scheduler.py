@@ -180,6 +180,8 @@ class _Run:
                 self._answer(taken.item, dropped_before_count=taken.displaced_count)
                 last_seen_ns = self._clock.now_ns()
             elif self._slot.is_closed:
+                # The source's thread may have seen the stop first: the reason is still the stop.
+                self._is_over()
                 return
             else:
                 self._check_silence(self._clock.now_ns() - last_seen_ns)

@@ -210,3 +210,32 @@ def test_source_without_a_file_is_refused() -> None:
     """A source of nothing is a mistake of ours."""
     with pytest.raises(InvariantError):
         ImageFilesSource([], clock=FakeClock())
+
+
+@pytest.mark.verifies("SRS_SOURCE_003", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("suffix", ["bmp", "jpg", "png", "ppm", "tif", "webp"])
+def test_sound_file_of_every_format_is_read(tmp_path: Path, suffix: str) -> None:
+    """The list of damages is wide: a mistake of ours must not pass for a damaged file."""
+    picture = np.full((40, 50, 3), 90, dtype=np.uint8)
+    pixels = read_image(_save(tmp_path / f"a.{suffix}", Image.fromarray(picture)))
+    assert np.abs(pixels.astype(int) - 90).max() <= 2
+
+
+@pytest.mark.verifies("SRS_SOURCE_002", extent="full", technique="property")
+@pytest.mark.parametrize("suffix", ["bmp", "jpg", "png", "ppm", "tif", "webp"])
+def test_damaged_bytes_give_a_picture_or_a_typed_error(tmp_path: Path, suffix: str) -> None:
+    """Whatever a disk does to a picture, the run goes on with the next one."""
+    path = _save(tmp_path / f"a.{suffix}", Image.fromarray(noise_pixels(1)))
+    sound = path.read_bytes()
+    generator = np.random.default_rng(11)
+    error_count = 0
+    for _ in range(150):
+        data = bytearray(sound)
+        for place in generator.integers(0, min(300, len(data)), 4):
+            data[place] = generator.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            assert read_image(path).ndim == 3
+        except DecodeError:
+            error_count += 1
+    assert error_count > 0
