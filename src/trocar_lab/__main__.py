@@ -17,12 +17,16 @@ def main(arguments: list[str] | None = None) -> int:
     train = commands.add_parser("train", help="train a unit's model, or continue a run")
     train.add_argument("unit", choices=["polyp_segmentation"])
     train.add_argument("--run", type=Path, required=True, help="folder of the run")
+    train.add_argument("--from", dest="initial", type=Path, help="run whose weights to begin with")
     train.add_argument("--epochs", type=int, default=300)
     train.add_argument("--size", type=int, default=256)
+    train.add_argument("--seed", type=int, default=20261121)
     train.add_argument("--threads", type=int, default=2)
     pack = commands.add_parser("pack", help="export, measure and pack the best weights of a run")
     pack.add_argument("unit", choices=["polyp_segmentation"])
-    pack.add_argument("--run", type=Path, required=True, help="folder of the run")
+    pack.add_argument(
+        "--run", type=Path, required=True, nargs="+", help="folders of the runs to average"
+    )
     pack.add_argument(
         "--clip", type=Path, required=True, help="rendered clip for the reference case"
     )
@@ -42,8 +46,8 @@ def _train(options: argparse.Namespace) -> int:
     from trocar_lab.polyp.train import train  # noqa: PLC0415 - torch takes seconds to import
     from trocar_lab.training.segmentation import TrainingConfig  # noqa: PLC0415
 
-    config = TrainingConfig(epoch_count=options.epochs, size=options.size)
-    best = train(options.run, config=config, thread_count=options.threads)
+    config = TrainingConfig(epoch_count=options.epochs, size=options.size, seed=options.seed)
+    best = train(options.run, config=config, thread_count=options.threads, initial=options.initial)
     print(
         f"best validation Dice {best:.4f} (threshold 0.5); continue with the same command and "
         "more --epochs"

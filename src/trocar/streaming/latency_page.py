@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
@@ -234,8 +235,12 @@ def _timeline(
 
 
 def _end_ms(times_ns: Sequence[int], deadline_ms: float | None) -> float:
-    """Return the end of an axis that shows every value and the deadline [ms]."""
-    return max(1.05 * max(times_ns) / NS_PER_MS, 1.2 * (deadline_ms or 0.0), 0.001)
+    """Return the end of an axis that shows every value and the deadline, at a round step [ms]."""
+    least = max(1.05 * max(times_ns) / NS_PER_MS, 1.2 * (deadline_ms or 0.0), 0.001)
+    step = least / _TICK_COUNT
+    decade = 10.0 ** math.floor(math.log10(step))
+    rounded = next(factor for factor in (1, 2, 2.5, 5, 10) if factor * decade >= step * (1 - 1e-9))
+    return _TICK_COUNT * rounded * decade
 
 
 def _x(time_ms: float, end_ms: float) -> float:

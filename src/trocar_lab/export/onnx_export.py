@@ -27,39 +27,56 @@ INPUT_NAME: Final = "frame"
 OUTPUT_NAME: Final = "prob"
 _OPSET: Final = 17
 _LEVEL_MAX: Final = 255.0
+_HALF_SIZE_FROM: Final = 64
 
 
 class DeployedSegmenter(nn.Module):
-    """A network with its input and output stages, as exported.
+    """One network, or the mean of several, with input and output stages, as exported.
 
     Args:
-        network: Maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits.
-        use_mirror: Average the probabilities of the image and of its mirror image; twice the
-            arithmetic.
+        networks: Each maps (N, 3, H, W) float32 in [0, 1] to (N, 1, H, W) logits; at least one.
+        use_mirror: Show the mirror image as well: to the same network where there is one, else to
+            every second network, which costs no further arithmetic.
+
+    Raises:
+        ValueError: No network.
+
+    Source:
+        Huang et al. 2017, arXiv 1704.00109 (mean of networks from several cycles of one run).
     """
 
-    def __init__(self, network: nn.Module, *, use_mirror: bool = False) -> None:
-        """Wrap the network; it is put into evaluation mode."""
+    def __init__(self, networks: Sequence[nn.Module], *, use_mirror: bool = False) -> None:
+        """Wrap the networks; they are put into evaluation mode."""
         super().__init__()
-        self.network = network.eval()
-        self.use_mirror = use_mirror
+        if not networks:
+            raise ValueError("expected at least one network, got none")
+        self.networks = nn.ModuleList([network.eval() for network in networks])
+        self._views = [(index, use_mirror and index % 2 == 1) for index in range(len(networks))]
+        if use_mirror and len(networks) == 1:
+            self._views.append((0, True))
 
     def forward(self, frame: Tensor) -> Tensor:
         """Return (1, 1, H, W) float32 probabilities for (1, H, W, 3) uint8 RGB."""
         image = frame.to(torch.float32).permute(0, 3, 1, 2) * (1.0 / _LEVEL_MAX)
-        if not self.use_mirror:
-            return torch.sigmoid(self.network(image))
-        both = torch.sigmoid(self.network(torch.cat([image, image.flip(3)], dim=0)))
-        return (both[:1] + both[1:].flip(3)) * 0.5
+        probs = []
+        for index, is_mirrored in self._views:
+            view = image.flip(3) if is_mirrored else image
+            prob = torch.sigmoid(self.networks[index](view))
+            probs.append(prob.flip(3) if is_mirrored else prob)
+        return sum(probs[1:], start=probs[0]) * (1.0 / len(probs))
 
 
-def export_onnx(module: DeployedSegmenter, *, height_px: int, width_px: int) -> bytes:
+def export_onnx(
+    module: DeployedSegmenter, *, height_px: int, width_px: int, use_half_storage: bool = False
+) -> bytes:
     """Return the ONNX file: fixed shapes, no external data, checked.
 
     Args:
         module: The network with its stages.
         height_px: Height of the input.
         width_px: Width of the input.
+        use_half_storage: Store the weights in float16, half the bytes; the arithmetic stays that of
+            the engine, which widens them when it loads the file.
 
     Returns:
         Bytes of the file.
@@ -82,9 +99,27 @@ def export_onnx(module: DeployedSegmenter, *, height_px: int, width_px: int) -> 
                 external_data=False,
             )
         model = onnx.load_model(path, load_external_data=False)
+    if use_half_storage:
+        _store_in_half(model.graph)
     model.producer_name, model.producer_version = "trocar", ""
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _store_in_half(graph: onnx.GraphProto) -> None:
+    """Replace each float32 weight by a float16 one and a cast in front of its users."""
+    casts = []
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if weight.data_type != onnx.TensorProto.FLOAT or values.size < _HALF_SIZE_FROM:
+            continue
+        name = weight.name
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
+        weight.CopyFrom(half)
+        casts.append(onnx.helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 @dataclass(frozen=True)

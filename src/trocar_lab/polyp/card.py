@@ -6,6 +6,7 @@ Every figure in the card comes from an argument; the words are in ``card_templat
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Final
 from trocar_lab.export.onnx_export import ExportParity
 from trocar_lab.metrics.overlap import MeanInterval
 
-_MIRROR: Final = " The graph averages the image and its mirror image."
+_MIRROR: Final = " The graph looks at the image and at its mirror image."
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CardFigures:
 
 
 def write_card(
-    facts: dict[str, Any], figures: CardFigures, *, use_mirror: bool, run_folder: Path
+    facts: dict[str, Any], figures: CardFigures, *, use_mirror: bool, run_folders: Sequence[Path]
 ) -> str:
     """Return the card in Markdown.
 
@@ -45,11 +46,8 @@ def write_card(
         facts: Facts of the manifest.
         figures: What was measured.
         use_mirror: Whether the graph averages over the mirror image.
-        run_folder: Folder of the training run, for its log.
+        run_folders: Folders of the training runs, for their logs.
     """
-    lines = (run_folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    log = [json.loads(line) for line in lines]
-    config = next(entry["config"] for entry in reversed(log) if entry.get("event") == "start")
     source = facts["trained_on"][0]
     template = resources.files(__package__) / "card_template.md"
     return template.read_text(encoding="utf-8").format(
@@ -63,13 +61,22 @@ def write_card(
         chosen_by=facts["threshold"]["chosen_by"],
         weights=figures.weights,
         model_mb=figures.model_bytes / 1e6,
+        network_count=len(run_folders),
         mirror=_MIRROR if use_mirror else "",
-        epoch_count=max(entry["epoch"] for entry in log),
-        batch_size=config["batch_size"],
-        seed=config["seed"],
+        training="; ".join(_training(run_folder) for run_folder in run_folders),
         test_table=_table(figures.test),
         validation_table=_table(figures.validation),
     )
+
+
+def _training(run_folder: Path) -> str:
+    """Return what the log of one run says of it."""
+    lines = (run_folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    log = [json.loads(line) for line in lines]
+    config = next(entry["config"] for entry in reversed(log) if entry.get("event") == "start")
+    epoch_count = max(entry["epoch"] for entry in log)
+    start = next((entry["initial"] for entry in log if entry.get("initial")), "random weights")
+    return f"{epoch_count} epochs from {start}, batch {config['batch_size']}, seed {config['seed']}"
 
 
 def _table(figures: dict[str, MeanInterval]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,15 +77,15 @@ class PackReport:
 
 
 def pack_polyp(
-    run_folder: Path, clip: Path, folder: Path, *, version: str, use_mirror: bool
+    run_folders: Sequence[Path], clip: Path, folder: Path, *, version: str, use_mirror: bool
 ) -> PackReport:
-    """Turn the best weights of a run into a pack.
+    """Turn the best weights of one run, or the mean of several, into a pack.
 
     The threshold comes from the validation side; the test side is read once, for the figures in the
     card.
 
     Args:
-        run_folder: Folder of the training run; holds ``best.pt`` and ``log.jsonl``.
+        run_folders: Folder of each training run; holds ``best.pt`` and ``log.jsonl``.
         clip: Rendered clip; its middle frame becomes the reference case, so that no patient's image
             is shipped.
         folder: Folder of the pack.
@@ -95,9 +96,15 @@ def pack_polyp(
         DataRootMissingError: The real data is not on this machine.
     """
     items = read_index(require_data_root())
-    network = _load(run_folder / "best.pt")
-    module = DeployedSegmenter(network, use_mirror=use_mirror)
-    model = export_onnx(module, height_px=SIDE_PX, width_px=SIDE_PX)
+    module = DeployedSegmenter(
+        [_load(run_folder / "best.pt") for run_folder in run_folders], use_mirror=use_mirror
+    )
+    model = export_onnx(
+        module,
+        height_px=SIDE_PX,
+        width_px=SIDE_PX,
+        use_half_storage=len(run_folders) > 1,
+    )
     reference_input = RgbResizer(height_px=SIDE_PX, width_px=SIDE_PX).resize(_middle_frame(clip))[
         None
     ]
@@ -120,8 +127,8 @@ def pack_polyp(
         test = summarise(score(unit, select(items, Split.TEST)))
     parity = _parity(module, model, select(items, Split.TEST), threshold)
     facts["metrics"] = [_metric(name, figure) for name, figure in test.items()]
-    figures = CardFigures(test, validation, parity, parameter_count(network), len(model))
-    card = write_card(facts, figures, use_mirror=use_mirror, run_folder=run_folder)
+    figures = CardFigures(test, validation, parity, parameter_count(module), len(model))
+    card = write_card(facts, figures, use_mirror=use_mirror, run_folders=run_folders)
     pack = write_pack(folder, PackContent(model, card, reference_input, reference_output), facts)
     return PackReport(pack, parity, test, validation, threshold)
 

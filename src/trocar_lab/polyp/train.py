@@ -15,7 +15,9 @@ from trocar_lab.training.networks import ResidualUNet
 from trocar_lab.training.segmentation import Pair, Trainer, TrainingConfig
 
 
-def train(folder: Path, *, config: TrainingConfig, thread_count: int) -> float:
+def train(
+    folder: Path, *, config: TrainingConfig, thread_count: int, initial: Path | None = None
+) -> float:
     """Train, or continue the run in the folder; return the best validation Dice.
 
     The test side is never read here.
@@ -24,6 +26,7 @@ def train(folder: Path, *, config: TrainingConfig, thread_count: int) -> float:
         folder: Folder of the run.
         config: The run.
         thread_count: Threads of torch.
+        initial: Folder of a run whose weights a fresh run begins with; None means random ones.
 
     Raises:
         DataRootMissingError: The real data is not on this machine.
@@ -38,7 +41,8 @@ def train(folder: Path, *, config: TrainingConfig, thread_count: int) -> float:
         config=config,
         folder=folder,
     )
-    trainer.resume()
+    if not trainer.resume() and initial is not None:
+        trainer.start_from(initial / "best.pt")
     return trainer.run()
 
 

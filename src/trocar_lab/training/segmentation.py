@@ -168,6 +168,17 @@ class Trainer:
         self._stale_count = int(state["stale_count"])
         return True
 
+    def start_from(self, weights: Path) -> None:
+        """Begin with the averaged weights of another run, for a further cycle.
+
+        Args:
+            weights: ``best.pt`` of that run.
+        """
+        state: dict[str, Any] = torch.load(weights, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["average"])
+        self.average.load_state_dict(state["average"])
+        self._log({"event": "initial", "epoch": 0, "initial": "the weights of the run before"})
+
     def run(self) -> float:
         """Train until the last epoch or until validation no longer improves.
 

@@ -15,7 +15,7 @@ from trocar_lab.training.networks import ResidualUNet
 def deployed(request: pytest.FixtureRequest) -> DeployedSegmenter:
     """Return an untrained network with its stages; weights from a seed."""
     torch.manual_seed(1)
-    return DeployedSegmenter(ResidualUNet(), use_mirror=bool(request.param))
+    return DeployedSegmenter([ResidualUNet()], use_mirror=bool(request.param))
 
 
 @pytest.mark.verifies("SRS_TRAIN_002", extent="full", technique="requirement")
@@ -53,7 +53,7 @@ def test_file_is_whole_and_fixed(deployed: DeployedSegmenter) -> None:
 def test_mirror_average_is_symmetric() -> None:
     """The answer for a mirror image is the mirrored answer."""
     torch.manual_seed(1)
-    deployed = DeployedSegmenter(ResidualUNet(), use_mirror=True)
+    deployed = DeployedSegmenter([ResidualUNet()], use_mirror=True)
     frame = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -65,3 +65,22 @@ def test_parity_over_nothing_is_refused(deployed: DeployedSegmenter) -> None:
     """Agreement on no image proves nothing."""
     with pytest.raises(ValueError, match="at least one"):
         measure_parity(deployed, b"", [], [], prob_threshold=0.5)
+
+
+@pytest.mark.verifies("SRS_TRAIN_002", extent="partial", technique="requirement")
+def test_mean_of_networks_in_half_storage_agrees_with_torch() -> None:
+    """Two networks, one on the mirror image, weights stored in half the bytes."""
+    torch.manual_seed(2)
+    deployed = DeployedSegmenter([ResidualUNet(), ResidualUNet()], use_mirror=True)
+    whole = export_onnx(deployed, height_px=64, width_px=64)
+    half = export_onnx(deployed, height_px=64, width_px=64, use_half_storage=True)
+    assert len(half) < 0.55 * len(whole)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    parity = measure_parity(deployed, half, [image], [np.ones((64, 64), bool)], prob_threshold=0.5)
+    assert parity.prob_difference_max < 0.01
+
+
+def test_segmenter_without_a_network_is_refused() -> None:
+    """The mean over nothing is no answer."""
+    with pytest.raises(ValueError, match="at least one"):
+        DeployedSegmenter([])

@@ -50,7 +50,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> PackReport:
         patch.setenv(data_root.VARIABLE, str(folder / "data"))
         train(folder / "run", config=CONFIG, thread_count=1)
         return pack_polyp(
-            folder / "run", folder / "clip.mp4", folder / "pack", version="0.0.1", use_mirror=True
+            [folder / "run"], folder / "clip.mp4", folder / "pack", version="0.0.1", use_mirror=True
         )
 
 

@@ -1,0 +1,60 @@
+"""What the documents say of the shipped pack and clip is true of the files that ship."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from trocar import __version__
+from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK
+from trocar.packs.verify import verify_pack
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+MODEL_BYTES_MAX: Final = 8_000_000
+
+
+def _digest_in_documents(need_id: str) -> str:
+    """Return the digest that the architecture states for a model or a data set."""
+    text = (ROOT / "docs" / "architecture" / "models.rst").read_text(encoding="utf-8")
+    found = re.search(rf":id: {need_id}\n(?:   :.*\n)*?   :digest: sha256:([0-9a-f]{{64}})\n", text)
+    assert found is not None, f"{need_id} has no digest"
+    return found.group(1)
+
+
+@pytest.mark.verifies("SRS_PACK_005", "SRS_MAINT_001", extent="partial", technique="inspection")
+def test_documented_model_is_the_one_that_ships() -> None:
+    """A report about another model would prove nothing about this one."""
+    pack = verify_pack(SHIPPED_PACK)
+    assert _digest_in_documents("MDL_POLYP_SEGMENTATION") == pack.digest
+    assert pack.manifest.model_need == "MDL_POLYP_SEGMENTATION"
+    assert pack.manifest.pack_version == __version__
+
+
+@pytest.mark.verifies("SRS_PACK_005", extent="partial", technique="inspection")
+def test_card_names_data_split_interval_and_limits() -> None:
+    """Whoever runs the model must be able to read for what it was measured, and for what not."""
+    pack = verify_pack(SHIPPED_PACK)
+    for word in ("Kvasir-SEG", "95 %", "Not for", "RESEARCH USE ONLY", "near-duplicate"):
+        assert word in pack.card
+    assert pack.manifest.trained_on[0].digest == _digest_in_documents("DATA_KVASIR_SEG")
+
+
+@pytest.mark.verifies("SRS_POLYP_001", extent="partial", technique="inspection")
+def test_model_keeps_the_size_of_the_edge_device() -> None:
+    """At most 8 MB of weights."""
+    assert len(verify_pack(SHIPPED_PACK).model) <= MODEL_BYTES_MAX
+
+
+@pytest.mark.verifies("SRS_CLI_003", extent="partial", technique="inspection")
+def test_documented_clip_is_the_one_that_ships() -> None:
+    """The rendered clip in the wheel is the one that the protocols name."""
+    found = hashlib.sha256(DEMO_CLIP.read_bytes()).hexdigest()
+    assert _digest_in_documents("DATA_RENDERED_COLONOSCOPY") == found
+    table = tomllib.loads((ROOT / "verification" / "datasets.toml").read_text(encoding="utf-8"))
+    named = {entry["id"]: entry["sha256"] for entry in table["dataset"]}
+    assert named["DATA_RENDERED_COLONOSCOPY"] == found
