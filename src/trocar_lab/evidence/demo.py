@@ -16,10 +16,11 @@ from trocar_lab.evidence.evidence_record import (
     chain,
 )
 from trocar_lab.evidence.graph import Graph, read_graph
-from trocar_lab.evidence.identity import PlatformRecord, RunIdentity, file_sha256, tree_sha256
+from trocar_lab.evidence.identity import PlatformRecord, RunIdentity, file_sha256
 from trocar_lab.evidence.needs import Need, needs_json_of
 from trocar_lab.evidence.needs_source import scan_sources
 from trocar_lab.evidence.python_tests import TestFunction, scan_tests
+from trocar_lab.latency.code_identity import folder_sha256
 
 _KINDS: Final = (
     "input_output",
@@ -375,8 +376,8 @@ def _identity(root: Path, platform: str) -> RunIdentity:
     return RunIdentity(
         commit="0" * 40,
         clean=True,
-        device_sha256=tree_sha256(root / "src" / "trocar"),
-        lab_sha256=tree_sha256(root / "src" / "trocar_lab"),
+        device_sha256=folder_sha256(root / "src" / "trocar"),
+        lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         wheel_sha256="1" * 64,
         lock_sha256=file_sha256(root / "pylock.toml"),
         platform=record,

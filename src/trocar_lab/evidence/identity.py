@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 from pydantic import Field
 
 from trocar_lab.evidence.metamodel import Frozen
+from trocar_lab.latency.code_identity import folder_sha256, git_output
 from trocar_lab.latency.platform_record import AGX, read_platform
 
 KEY_PACKAGES: Final = (
@@ -61,16 +61,6 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def tree_sha256(folder: Path) -> str:
-    """Return one digest over every file of a source tree."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            name = path.relative_to(folder).as_posix()
-            total.update(f"{name}\0{file_sha256(path)}\n".encode())
-    return total.hexdigest()
-
-
 def platform_record() -> PlatformRecord:
     """Return the record of this machine."""
     facts = read_platform()
@@ -88,12 +78,12 @@ def platform_record() -> PlatformRecord:
 def run_identity(root: Path) -> RunIdentity:
     """Return the identity of a run that starts now in ``root``."""
     wheel = os.environ.get("TROCAR_WHEEL", "")
-    status = _git(root, "status", "--porcelain")
+    status = git_output(root, "status", "--porcelain")
     return RunIdentity(
-        commit=_git(root, "rev-parse", "--verify", "HEAD") or "",
+        commit=git_output(root, "rev-parse", "--verify", "HEAD") or "",
         clean=status == "",
-        device_sha256=tree_sha256(root / "src" / "trocar"),
-        lab_sha256=tree_sha256(root / "src" / "trocar_lab"),
+        device_sha256=folder_sha256(root / "src" / "trocar"),
+        lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         wheel_sha256=file_sha256(Path(wheel)) if wheel else "",
         lock_sha256=file_sha256(root / "pylock.toml"),
         platform=platform_record(),
@@ -112,18 +102,3 @@ def _package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """Return the output of one git command, or None when it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -10,13 +10,14 @@ from trocar_lab.evidence.device_source import DeviceSource, read_device_source
 from trocar_lab.evidence.evidence_record import EvidenceRun, read_runs
 from trocar_lab.evidence.generated import trace_cases, with_inherited
 from trocar_lab.evidence.graph import Graph, read_graph
-from trocar_lab.evidence.identity import file_sha256, tree_sha256
+from trocar_lab.evidence.identity import file_sha256
 from trocar_lab.evidence.metamodel import Metamodel
 from trocar_lab.evidence.needs_source import SourceScan, scan_sources
 from trocar_lab.evidence.proofs import Proofs
 from trocar_lab.evidence.python_tests import TestFunction, scan_tests
 from trocar_lab.evidence.records import Records, read_records
 from trocar_lab.evidence.verdicts import Present
+from trocar_lab.latency.code_identity import folder_sha256
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def read_project(
     records = read_records(root)
     present = Present(
         fingerprints={need_id: need.fingerprint for need_id, need in graph.needs.items()},
-        device_sha256=tree_sha256(root / "src" / "trocar"),
-        lab_sha256=tree_sha256(root / "src" / "trocar_lab"),
+        device_sha256=folder_sha256(root / "src" / "trocar"),
+        lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         lock_sha256=file_sha256(root / "pylock.toml"),
         wheel_sha256=file_sha256(wheel) if wheel is not None else "",
     )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from simulators.augmentations import GEOMETRY_ONLY
 from trocar_lab.training.augmentation import AugmentationConfig, augment, paste_rectangle
 
-GEOMETRY_ONLY = AugmentationConfig(
-    colour_probability=0,
-    blur_probability=0,
-    compression_probability=0,
-    highlight_probability=0,
-    inset_probability=0,
-    paste_probability=0,
-)
 EVERYTHING = AugmentationConfig(
     colour_probability=1,
     blur_probability=1,
@@ -61,13 +56,7 @@ def test_all_changes_keep_type_range_and_label_values() -> None:
 def test_inset_never_covers_a_polyp() -> None:
     """A covered polyp with its label kept would teach the network to guess."""
     rgb, label = _pair()
-    config = AugmentationConfig(
-        colour_probability=0,
-        blur_probability=0,
-        compression_probability=0,
-        highlight_probability=0,
-        inset_probability=1,
-    )
+    config = replace(GEOMETRY_ONLY, inset_probability=1)
     for seed in range(40):
         changed, changed_label = augment(
             rgb, label, size=64, config=config, generator=np.random.default_rng(seed)

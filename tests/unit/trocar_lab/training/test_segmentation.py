@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trocar_lab.training.augmentation import AugmentationConfig
+from simulators.augmentations import GEOMETRY_ONLY
 from trocar_lab.training.networks import DeepNetwork
 from trocar_lab.training.segmentation import (
     Pair,
@@ -21,18 +21,7 @@ from trocar_lab.training.segmentation import (
     segmentation_loss,
 )
 
-QUIET = AugmentationConfig(
-    scale_min=1.0,
-    scale_max=1.0,
-    shift_fraction=0.0,
-    shear=0.0,
-    colour_probability=0,
-    blur_probability=0,
-    compression_probability=0,
-    highlight_probability=0,
-    inset_probability=0,
-    paste_probability=0,
-)
+QUIET = replace(GEOMETRY_ONLY, scale_min=1.0, scale_max=1.0, shift_fraction=0.0, shear=0.0)
 CONFIG = TrainingConfig(
     size=32,
     batch_size=4,
