@@ -21,7 +21,6 @@ from trocar_lab.latency.manifest import (
     InputIdentity,
     RunFacts,
 )
-from trocar_lab.latency.platform_record import PlatformRecord
 from trocar_lab.latency.record import write_sums
 from trocar_lab.latency.settings import (
     LOG_NAME,
@@ -33,6 +32,7 @@ from trocar_lab.latency.settings import (
     plan_runs,
 )
 from trocar_lab.latency.telemetry import Telemetry, to_csv
+from trocar_lab.provenance.platform_record import PlatformRecord
 
 DIGEST = "0" * 64
 WALL_OFFSET_NS = 1_700_000_000 * NS_PER_S

@@ -20,7 +20,7 @@ from trocar_lab.evidence.identity import PlatformRecord, RunIdentity, file_sha25
 from trocar_lab.evidence.needs import Need, needs_json_of
 from trocar_lab.evidence.needs_source import scan_sources
 from trocar_lab.evidence.python_tests import TestFunction, scan_tests
-from trocar_lab.latency.code_identity import folder_sha256
+from trocar_lab.provenance.code_identity import folder_sha256
 
 _KINDS: Final = (
     "input_output",

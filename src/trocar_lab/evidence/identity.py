@@ -6,28 +6,13 @@ import hashlib
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
-from typing import Final
 
 from pydantic import Field
 
 from trocar_lab.evidence.metamodel import Frozen
-from trocar_lab.latency.code_identity import folder_sha256, git_output
-from trocar_lab.latency.platform_record import AGX, read_platform
-
-KEY_PACKAGES: Final = (
-    "av",
-    "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "pillow",
-    "pydantic",
-    "pytest",
-    "structlog",
-    "tensorrt",
-)
+from trocar_lab.provenance.code_identity import folder_sha256, git_output, package_versions
+from trocar_lab.provenance.platform_record import AGX, read_platform
 
 
 class PlatformRecord(Frozen):
@@ -88,17 +73,6 @@ def run_identity(root: Path) -> RunIdentity:
         lock_sha256=file_sha256(root / "pylock.toml"),
         platform=platform_record(),
         python=sys.version.split()[0],
-        packages=_package_versions(),
+        packages=package_versions(),
         operator=os.environ.get("TROCAR_OPERATOR", ""),
     )
-
-
-def _package_versions() -> dict[str, str]:
-    """Return the installed versions of the packages that can change a result."""
-    found: dict[str, str] = {}
-    for name in KEY_PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -17,7 +17,7 @@ from trocar_lab.evidence.proofs import Proofs
 from trocar_lab.evidence.python_tests import TestFunction, scan_tests
 from trocar_lab.evidence.records import Records, read_records
 from trocar_lab.evidence.verdicts import Present
-from trocar_lab.latency.code_identity import folder_sha256
+from trocar_lab.provenance.code_identity import folder_sha256
 
 
 @dataclass(frozen=True)

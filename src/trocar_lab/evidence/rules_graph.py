@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from trocar_lab.evidence.metamodel import ANY
 from trocar_lab.evidence.needs import Need
 from trocar_lab.evidence.project import Project
-from trocar_lab.evidence.rules import NOT_WAIVABLE, Rule, Tally
-from trocar_lab.evidence.verdicts import Verdict
+from trocar_lab.evidence.rules import Rule, Tally
 
 _CLASSES = {"": 0, "A": 1, "B": 2, "C": 3}
 
@@ -164,36 +163,6 @@ def safety_class_kept(project: Project, tally: Tally) -> None:
         tally.check(need.need_id, reason if above and not excused else None)
 
 
-def names_registered(project: Project, tally: Tally) -> None:
-    """G11: every name that records use is registered, and no waiver is expired."""
-    from trocar_lab.evidence.catalogue import RULES  # noqa: PLC0415  (the catalogue imports this module)
-
-    known = {rule.rule_id for rule in RULES}
-    for name in project.model.marker:
-        tally.check(f"marker {name}")
-    for verdict in Verdict:
-        tally.check(f"verdict {verdict}")
-    for record in project.records.not_applicable:
-        tally.check(
-            f"not_applicable {record.rule} {record.key}".strip(),
-            None if record.rule in known else "no such rule",
-            f"dated {record.date}, in the future" if record.date > project.today else None,
-        )
-    for waiver in project.records.waivers:
-        tally.check(
-            f"waiver {waiver.rule} {waiver.need}",
-            None if waiver.rule in known else "no such rule",
-            f"rule {waiver.rule} cannot be waived" if waiver.rule in NOT_WAIVABLE else None,
-            f"expired on {waiver.expires}" if waiver.expires < project.today else None,
-            f"dated {waiver.date}, in the future" if waiver.date > project.today else None,
-        )
-    cases = {need.need_id for need in project.graph.live("test_case")}
-    for signed in project.records.manual:
-        tally.check(
-            f"manual record {signed.case}", None if signed.case in cases else "no such test case"
-        )
-
-
 GRAPH_RULES = (
     Rule(
         "G1",
@@ -209,5 +178,4 @@ GRAPH_RULES = (
         "Safety class at least that of what is carried, or a segregation record",
         safety_class_kept,
     ),
-    Rule("G11", "Every name used in records and markers is registered", names_registered),
 )

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from trocar.contracts.errors import ContractError
 from trocar_lab.latency.clocks import ClockReading
-from trocar_lab.latency.code_identity import file_sha256
 from trocar_lab.latency.frame_table import FrameRow, read_table
 from trocar_lab.latency.manifest import BundleManifest, RunFacts
-from trocar_lab.latency.platform_record import platform_class
 from trocar_lab.latency.run_checks import clock_faults, table_faults, warm_up_faults
 from trocar_lab.latency.settings import LOG_NAME, MANIFEST_NAME, SUMS_NAME, PlannedRun, plan_runs
 from trocar_lab.latency.telemetry import Telemetry, from_csv
+from trocar_lab.provenance.code_identity import file_sha256
+from trocar_lab.provenance.platform_record import platform_class
 
 _SUM_LINE: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 

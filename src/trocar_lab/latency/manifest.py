@@ -9,8 +9,8 @@ from pydantic import Field
 from trocar.contracts.base import Contract
 from trocar.contracts.record import Sha256Hex, UnitInfo
 from trocar_lab.latency.clocks import ClockReading
-from trocar_lab.latency.platform_record import PlatformRecord
 from trocar_lab.latency.settings import PlannedRun, RecordSettings
+from trocar_lab.provenance.platform_record import PlatformRecord
 
 SCHEMA_NAME: Final = "trocar.latency_bundle"
 SCHEMA_VERSION: Final = 1

@@ -11,7 +11,7 @@ from typing import Final
 
 from trocar.contracts.errors import ContractError
 from trocar_lab.latency.clocks import read_clocks
-from trocar_lab.latency.platform_record import read_text
+from trocar_lab.provenance.platform_record import read_text
 
 SAMPLE_SECONDS: Final = 0.5
 

@@ -17,9 +17,7 @@ from trocar_lab.latency.arm_statistics import (
 )
 from trocar_lab.latency.budgets import Budget, Budgets
 from trocar_lab.latency.bundle import Bundle, RunFiles, read_bundle
-from trocar_lab.latency.code_identity import git_output
 from trocar_lab.latency.manifest import BundleManifest
-from trocar_lab.latency.platform_record import AGX
 from trocar_lab.latency.reports import (
     ArmReport,
     BundleReport,
@@ -29,6 +27,8 @@ from trocar_lab.latency.reports import (
 )
 from trocar_lab.latency.run_checks import telemetry_faults
 from trocar_lab.latency.settings import Arm
+from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.platform_record import AGX
 
 
 def verify_bundle(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.latency.platform_record import platform_class, read_platform
+from trocar_lab.provenance.platform_record import platform_class, read_platform
 
 pytestmark = pytest.mark.verifies("SRS_LATENCY_001", extent="partial", technique="equivalence")
 

@@ -11,10 +11,21 @@ from pathlib import Path
 from typing import Final
 
 import trocar
-from trocar_lab.evidence.identity import KEY_PACKAGES
 from trocar_lab.latency.manifest import CodeIdentity
 
 DEVICE_FOLDER: Final = Path(trocar.__file__).parent
+KEY_PACKAGES: Final = (
+    "av",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "pillow",
+    "pydantic",
+    "pytest",
+    "structlog",
+    "tensorrt",
+)
 _GIT_SECONDS_MAX: Final = 30
 
 
@@ -33,7 +44,7 @@ def read_code_identity(wheel: Path | None) -> CodeIdentity:
         device_sha256=folder_sha256(DEVICE_FOLDER),
         wheel_sha256=_installed_wheel_sha256() if wheel is None else file_sha256(wheel),
         python=sys.version.split()[0],
-        packages=_versions(),
+        packages=package_versions(),
     )
 
 
@@ -77,7 +88,7 @@ def _installed_wheel_sha256() -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the installed versions of the packages that can change a result."""
     found = {}
     for name in KEY_PACKAGES:

@@ -1,0 +1,1 @@
+"""What ran where: code, packages and platform, as evidence of any kind records them."""
