@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trocar.apps.endoscopy import SHIPPED_PACK
+from trocar.packs.verify import verify_pack
 from trocar_lab.datasets.data_root import DataRootMissingError, require_data_root
 from trocar_lab.datasets.kvasir_seg import KvasirItem, load_pair, read_index, select
 from trocar_lab.datasets.splits import Split
-from trocar_lab.metrics.overlap import bootstrap_mean, dice
+from trocar_lab.metrics.overlap import MeanInterval, bootstrap_mean, dice
 
 DICE_MIN: Final = 0.82
 DICE_LOWER_95_MIN: Final = 0.78
@@ -51,30 +54,50 @@ def held_out() -> tuple[KvasirItem, ...]:
         pytest.skip(f"accuracy was not measured: {exc}")
 
 
-@pytest.mark.case("TC_POLYP_ACCURACY_001")
-@pytest.mark.verifies("SRS_POLYP_006", "SRS_CLI_005", extent="full", technique="requirement")
-def test_accuracy_on_groups_never_trained_on(
-    held_out: tuple[KvasirItem, ...], tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    """Mean Dice and the lower end of its interval keep the limits."""
-    inputs = tmp_path / "in"
+@pytest.fixture(scope="module")
+def figure(
+    held_out: tuple[KvasirItem, ...], tmp_path_factory: pytest.TempPathFactory
+) -> MeanInterval:
+    """Run the command line on the test side once; return the mean Dice with its interval."""
+    folder = tmp_path_factory.mktemp("accuracy")
+    inputs = folder / "in"
     inputs.mkdir()
     for item in held_out:
         (inputs / item.image_path.name).symlink_to(item.image_path)
-    done = _trocar("run", "polyp_segmentation", inputs, "-o", tmp_path / "out", "--json")
+    done = _trocar("run", "polyp_segmentation", inputs, "-o", folder / "out", "--json")
     assert done.returncode == 0, done.stderr
     scores = []
     for item in held_out:
         _, reference = load_pair(item)
-        with Image.open(tmp_path / "out" / "masks" / f"{item.item_id}.png") as image:
+        with Image.open(folder / "out" / "masks" / f"{item.item_id}.png") as image:
             mask = np.asarray(image)
         assert mask.shape == reference.shape
         assert set(np.unique(mask)) <= {0, 255}
         scores.append(dice(mask == 255, reference))
-    figure = bootstrap_mean(scores, [item.group for item in held_out])
-    for name in ("mean", "lower", "upper", "item_count", "group_count"):
-        record_property(name, getattr(figure, name))
-    assert figure.item_count >= 90
+    return bootstrap_mean(scores, [item.group for item in held_out])
+
+
+@pytest.mark.verifies("SRS_CLI_005", "SRS_PACK_005", extent="full", technique="requirement")
+def test_card_figure_is_what_the_command_line_gives(
+    figure: MeanInterval, record_property: Callable[[str, object], None]
+) -> None:
+    """The figure in the shipped card is computed again, through the released interface."""
+    for name, value in asdict(figure).items():
+        record_property(name, value)
+    stated = verify_pack(SHIPPED_PACK).manifest.metrics[0]
+    assert stated.name == "mean Dice"
+    assert figure.item_count == stated.item_count >= 90
+    assert figure.mean == pytest.approx(stated.value, abs=0.002)
+    assert figure.lower == pytest.approx(stated.lower_95, abs=0.004)
+
+
+@pytest.mark.case("TC_POLYP_ACCURACY_001")
+@pytest.mark.verifies("SRS_POLYP_006", extent="full", technique="statistical")
+@pytest.mark.xfail(
+    strict=True, reason="ANO_ACCURACY: below the limit in 0.1.0, waived by name until a date"
+)
+def test_accuracy_on_groups_never_trained_on(figure: MeanInterval) -> None:
+    """Mean Dice and the lower end of its interval keep the limits."""
     assert figure.mean >= DICE_MIN, figure
     assert figure.lower >= DICE_LOWER_95_MIN, figure
 

@@ -43,6 +43,10 @@ _FRAME_RATE_WHEN_UNKNOWN: Final = Fraction(25)
 _SIZED_FORMATS: Final = ("mov", "matroska")
 """Containers whose header states the duration; elsewhere FFmpeg estimates it from the bit rate."""
 
+_THREADED_CODECS: Final = frozenset({"h264", "hevc", "mpeg4", "vp9"})
+"""Codecs whose frames are decoded ahead on threads; they repair damage and flag it, while the
+errors of others would be reported late, for several frames at once."""
+
 _DURATION_TOLERANCE_FRAMES: Final = 1.5
 _ADVICE_FILE: Final = (
     "check that the file is a complete video that a player can show, or convert it to MP4"
@@ -343,6 +347,8 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
             advice="scale the recording down or convert it to MP4 (H.264), and run again",
         )
     codec.options = {"max_pixels": str(FRAME_PIXEL_COUNT_MAX)}
+    if codec.name in _THREADED_CODECS:
+        stream.thread_type = "AUTO"
     return container, stream
 
 
