@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import structlog
@@ -62,6 +64,7 @@ class Console:
             self._out.write(text + "\n")
             self._out.flush()
         except OSError as exc:
+            _abandon(self._out)
             raise SinkError(
                 f"cannot write to standard output: {exc.strerror}",
                 advice="write it to a file on a disk with space, or read it to its end",
@@ -87,6 +90,14 @@ class Console:
             bar.update(done_count - bar.n)
 
         return update, bar.close
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a broken stream at nothing: else the interpreter's own flush changes the exit code."""
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
 
 
 # @need-ids: SRS_LOG_001
