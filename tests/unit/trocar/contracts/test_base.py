@@ -151,3 +151,22 @@ def test_schema_describes_the_array() -> None:
     assert schema["x-dtype"] == "float32"
     assert schema["x-finite"] is True
     assert "float32 (row, column)" in schema["description"]
+
+
+@pytest.mark.verifies("SRS_CONTRACT_002", extent="partial", technique="equivalence")
+def test_equality_is_by_content_and_by_type() -> None:
+    """Records are compared in replays; an array inside must not make that an error."""
+
+    class Other(Contract):
+        """Another type with a field of the same name."""
+
+        count: int
+
+    first = Sample(values=make_values(), count=1)
+    assert first == Sample(values=make_values(), count=1)
+    assert first != Sample(values=make_values(), count=2)
+    assert first != Sample(values=make_values() + 1, count=1)
+    assert first != Other(count=1)
+    assert first != 1
+    assert Other(count=1) == Other(count=1)
+    assert hash(Other(count=1)) == hash(Other(count=1))
