@@ -72,10 +72,7 @@ class _Play:
 
 # @need-ids: SRS_CLI_003
 def demo(options: argparse.Namespace, console: Console) -> int:
-    """Run polyp segmentation on the rendered clip in real time.
-
-    And on real clips where there are any.
-    """
+    """Run polyp segmentation on the rendered clip in real time, and on real clips if any."""
     clips = [("rendered", DEMO_CLIP, Pacing.REALTIME)]
     clips += [(clip.stem, clip, Pacing.AS_FAST_AS_POSSIBLE) for clip in _real_clips()]
     opened = _open(UNIT_NAME, options, age_ms_max=DEADLINE_MS_DEFAULT)

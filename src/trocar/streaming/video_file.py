@@ -44,8 +44,8 @@ _SIZED_FORMATS: Final = ("mov", "matroska")
 """Containers whose header states the duration; elsewhere FFmpeg estimates it from the bit rate."""
 
 _THREADED_CODECS: Final = frozenset({"h264", "hevc", "mpeg4", "vp9"})
-"""Codecs whose frames are decoded ahead on threads; they repair damage and flag it, while the
-errors of others would be reported late, for several frames at once."""
+"""Codecs whose frames are decoded ahead on threads. Errors of a picture-by-picture codec would then
+be reported late, for several pictures at once: those keep one thread."""
 
 _DURATION_TOLERANCE_FRAMES: Final = 1.5
 _ADVICE_FILE: Final = (

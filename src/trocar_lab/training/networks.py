@@ -5,6 +5,7 @@ One residual encoder-decoder for 2-D segmentation, small enough for an edge devi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 import torch
@@ -15,12 +16,12 @@ STRIDE: Final = 32
 """The encoder halves the image five times, so input sides must be multiples of this."""
 
 
-class DeepNetwork(nn.Module):
+class DeepNetwork(nn.Module, ABC):
     """A segmentation network with logits at several levels, for deep supervision."""
 
+    @abstractmethod
     def forward_deep(self, image: Tensor) -> list[Tensor]:
         """Return the logits of every level, finest first; (N, C, h, w) each."""
-        raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (N, C, H, W) logits of the finest level."""
