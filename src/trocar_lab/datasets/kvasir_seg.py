@@ -92,10 +92,7 @@ def load_pair(item: KvasirItem) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 
 def digest(items: tuple[KvasirItem, ...]) -> str:
-    """Return the SHA-256 over names, sides and file contents.
-
-    Which names this data set in a model card.
-    """
+    """Return the SHA-256 over names, sides and file contents, for a model card."""
     total = hashlib.sha256()
     for item in items:
         total.update(f"{item.item_id}:{item.group}:{item.split}\n".encode())

@@ -94,10 +94,7 @@ def _dice_at(scored: Scored, prob_threshold: float) -> float:
 
 
 def summarise(scored: Sequence[Scored]) -> dict[str, MeanInterval]:
-    """Return mean Dice and IoU with intervals.
-
-    And mean Dice in each band of reference size that has images.
-    """
+    """Return mean Dice and IoU with intervals, and mean Dice by size of the reference."""
     groups = [one.item.group for one in scored]
     figures = {
         "mean Dice": bootstrap_mean([one.dice for one in scored], groups),
