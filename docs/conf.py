@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from trocar_lab.evidence.sphinx_settings import settings
+from trocar_lab.evidence.graph.sphinx_settings import settings
 
 globals().update(settings())

@@ -138,18 +138,26 @@ def test_mypy_check_is_switched_on(line: int, code: str, mypy_output: str) -> No
     assert any(f"[{code}]" in text for text in reported), mypy_output
 
 
-def _layer_packages() -> list[str]:
-    """Return the packages that the layers contract names."""
+def _layer_packages(contract: str) -> list[str]:
+    """Return the packages that a layers contract names."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
-    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    layers = next(entry["layers"] for entry in contracts if entry["name"] == contract)
     return [part.strip() for layer in layers for part in layer.split("|") if "(" not in layer]
 
 
 def _layered_tree(root: Path, changes: Mapping[str, str]) -> Path:
     """Write an empty device with all its layers, two units, two applications and the toolchain."""
-    modules = [*_layer_packages(), "units.polyp", "units.tool", "apps.endoscopy", "apps.surgery"]
+    modules = [
+        *_layer_packages("device layers"),
+        "units.polyp",
+        "units.tool",
+        "apps.endoscopy",
+        "apps.surgery",
+    ]
     files = {f"src/trocar/{name.replace('.', '/')}/__init__.py": "" for name in modules}
+    trace = ("", *(f"{name}/" for name in _layer_packages("layers of the trace")))
+    files |= {f"src/trocar_lab/evidence/{name}__init__.py": "" for name in trace}
     files |= {"src/trocar/__init__.py": "", "src/trocar_lab/__init__.py": "", **changes}
     for name, text in files.items():
         path = root / name
@@ -167,7 +175,7 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
         "src/trocar_lab/__init__.py": "import trocar.units.polyp\nimport torch\n",
     }
     done = run_import_linter(_layered_tree(tmp_path / "tree", allowed), cache=tmp_path)
-    assert (done.returncode, "4 kept, 0 broken" in done.stdout) == (0, True), (
+    assert (done.returncode, "5 kept, 0 broken" in done.stdout) == (0, True), (
         done.stdout + done.stderr
     )
 
@@ -191,6 +199,11 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
             "applications are blind to each other",
             "src/trocar/apps/endoscopy/__init__.py",
             "import trocar.apps.surgery\n",
+        ),
+        (
+            "layers of the trace",
+            "src/trocar_lab/evidence/store/__init__.py",
+            "import trocar_lab.evidence.rules\n",
         ),
         (
             "the device never imports the toolchain",

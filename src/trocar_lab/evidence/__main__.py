@@ -7,17 +7,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trocar_lab.evidence.catalogue import RULES
 from trocar_lab.evidence.errors import TraceError
-from trocar_lab.evidence.explain import explain
-from trocar_lab.evidence.graph import read_graph
-from trocar_lab.evidence.metamodel import load_metamodel
-from trocar_lab.evidence.metamodel_page import PAGE, metamodel_page
+from trocar_lab.evidence.graph.metamodel import load_metamodel
+from trocar_lab.evidence.graph.metamodel_page import PAGE, metamodel_page
+from trocar_lab.evidence.graph.need_graph import read_graph
 from trocar_lab.evidence.project import Project, read_project
-from trocar_lab.evidence.report import write_report
-from trocar_lab.evidence.rules import Outcome, run_rules
-from trocar_lab.evidence.selftest import selftest_report
-from trocar_lab.evidence.table import rule_table
+from trocar_lab.evidence.report.explain import explain
+from trocar_lab.evidence.report.html_report import write_report
+from trocar_lab.evidence.report.table import rule_table
+from trocar_lab.evidence.rules.catalogue import RULES
+from trocar_lab.evidence.rules.rule import Outcome, run_rules
+from trocar_lab.evidence.selftest.gate import selftest_report
 
 EXIT_GREEN, EXIT_RED, EXIT_UNUSABLE = 0, 1, 2
 

@@ -6,17 +6,17 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
-from trocar_lab.evidence.device_source import DeviceSource, read_device_source
-from trocar_lab.evidence.evidence_record import EvidenceRun, read_runs
-from trocar_lab.evidence.generated import trace_cases, with_inherited
-from trocar_lab.evidence.graph import Graph, read_graph
-from trocar_lab.evidence.identity import file_sha256
-from trocar_lab.evidence.metamodel import Metamodel
-from trocar_lab.evidence.needs_source import SourceScan, scan_sources
-from trocar_lab.evidence.proofs import Proofs
-from trocar_lab.evidence.python_tests import TestFunction, scan_tests
-from trocar_lab.evidence.records import Records, read_records
-from trocar_lab.evidence.verdicts import Present
+from trocar_lab.evidence.graph.metamodel import Metamodel
+from trocar_lab.evidence.graph.need_graph import Graph, read_graph
+from trocar_lab.evidence.graph.needs_source import SourceScan, scan_sources
+from trocar_lab.evidence.proof.generated import trace_cases, with_inherited
+from trocar_lab.evidence.proof.proofs import Proofs
+from trocar_lab.evidence.proof.verdicts import Present
+from trocar_lab.evidence.signed.records import Records, read_records
+from trocar_lab.evidence.source.device_source import DeviceSource, read_device_source
+from trocar_lab.evidence.source.python_tests import TestFunction, scan_tests
+from trocar_lab.evidence.store.evidence_record import EvidenceRun, read_runs
+from trocar_lab.evidence.store.identity import file_sha256
 from trocar_lab.provenance.code_identity import folder_sha256
 
 

@@ -7,9 +7,14 @@ from importlib import resources
 import pytest
 
 from trocar_lab.evidence.errors import MetamodelError
-from trocar_lab.evidence.metamodel import load_metamodel, parse_metamodel, split_list
+from trocar_lab.evidence.graph.metamodel import load_metamodel, parse_metamodel, split_list
 
-TEXT = resources.files("trocar_lab.evidence").joinpath("metamodel.toml").read_text(encoding="utf-8")
+TEXT = (
+    resources
+    .files("trocar_lab.evidence.graph")
+    .joinpath("metamodel.toml")
+    .read_text(encoding="utf-8")
+)
 
 
 def test_table_holds_the_seventeen_types_with_their_prefixes() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.evidence.demo import DEMO_FILES, write_demo
 from trocar_lab.evidence.errors import NeedsSourceError
-from trocar_lab.evidence.graph import read_graph
-from trocar_lab.evidence.metamodel import load_metamodel
-from trocar_lab.evidence.needs import Need
-from trocar_lab.evidence.needs_source import scan_sources, scan_text
+from trocar_lab.evidence.graph.metamodel import load_metamodel
+from trocar_lab.evidence.graph.need_graph import read_graph
+from trocar_lab.evidence.graph.needs import Need
+from trocar_lab.evidence.graph.needs_source import scan_sources, scan_text
+from trocar_lab.evidence.selftest.demo import DEMO_FILES, write_demo
 
 ROOT = Path(__file__).resolve().parents[4]
 SRS = """\

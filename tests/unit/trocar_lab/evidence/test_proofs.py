@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.evidence.catalogue import RULES
-from trocar_lab.evidence.demo import demo_lines, write_evidence
 from trocar_lab.evidence.errors import RecordError
-from trocar_lab.evidence.evidence_record import Line
-from trocar_lab.evidence.faults import Fault, HostEdit, TextEdit
 from trocar_lab.evidence.project import Project, read_project
-from trocar_lab.evidence.records import ManualRecord, Waiver, read_records
-from trocar_lab.evidence.rules import Rule, RuleResult, run_rule
-from trocar_lab.evidence.selftest import CLEAN, TODAY, seeded_project
-from trocar_lab.evidence.verdicts import Verdict
+from trocar_lab.evidence.proof.verdicts import Verdict
+from trocar_lab.evidence.rules.catalogue import RULES
+from trocar_lab.evidence.rules.rule import Rule, RuleResult, run_rule
+from trocar_lab.evidence.selftest.demo import demo_lines, write_evidence
+from trocar_lab.evidence.selftest.faults import Fault, HostEdit, TextEdit
+from trocar_lab.evidence.selftest.gate import CLEAN, TODAY, seeded_project
+from trocar_lab.evidence.signed.records import ManualRecord, Waiver, read_records
+from trocar_lab.evidence.store.evidence_record import Line
 
 FAIL = HostEdit(do="outcome", node="[1]", outcome="failed")
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.evidence.demo import DEMO_FILES, write_demo
-from trocar_lab.evidence.evidence_record import EvidenceRun, read_run
-from trocar_lab.evidence.python_tests import TestFile
+from trocar_lab.evidence.selftest.demo import DEMO_FILES, write_demo
+from trocar_lab.evidence.source.python_tests import TestFile
+from trocar_lab.evidence.store.evidence_record import EvidenceRun, read_run
 
 pytest_plugins = ["pytester"]
 NEEDS = {k: v for k, v in DEMO_FILES.items() if k.endswith((".rst", ".toml"))}
 PLUGIN = (
     "-p",
-    "trocar_lab.evidence.pytest_plugin",
+    "trocar_lab.evidence.store.pytest_plugin",
     "-p",
     "no:cacheprovider",
     "-q",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.evidence.python_tests import TestFile, scan_tests
+from trocar_lab.evidence.source.python_tests import TestFile, scan_tests
 
 BASE = '''
 import pytest

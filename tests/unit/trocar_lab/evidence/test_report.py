@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from trocar_lab.evidence.__main__ import main
-from trocar_lab.evidence.catalogue import RULES
-from trocar_lab.evidence.faults import load_faults
-from trocar_lab.evidence.metamodel import load_metamodel
-from trocar_lab.evidence.metamodel_page import PAGE, metamodel_page
-from trocar_lab.evidence.report import html_report, write_report
-from trocar_lab.evidence.rules import run_rules
-from trocar_lab.evidence.selftest import CLEAN, seeded_project
+from trocar_lab.evidence.graph.metamodel import load_metamodel
+from trocar_lab.evidence.graph.metamodel_page import PAGE, metamodel_page
+from trocar_lab.evidence.report.html_report import html_report, write_report
+from trocar_lab.evidence.rules.catalogue import RULES
+from trocar_lab.evidence.rules.rule import run_rules
+from trocar_lab.evidence.selftest.faults import load_faults
+from trocar_lab.evidence.selftest.gate import CLEAN, seeded_project
 
 
 class _Reader(HTMLParser):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from trocar_lab.evidence import selftest
-from trocar_lab.evidence.catalogue import RULES
-from trocar_lab.evidence.faults import Fault, load_faults
-from trocar_lab.evidence.rules import Outcome, run_rules
-from trocar_lab.evidence.selftest import CLEAN, is_caught, seeded_files, seeded_project
+from trocar_lab.evidence.rules.catalogue import RULES
+from trocar_lab.evidence.rules.rule import Outcome, run_rules
+from trocar_lab.evidence.selftest import gate
+from trocar_lab.evidence.selftest.faults import Fault, load_faults
+from trocar_lab.evidence.selftest.gate import CLEAN, is_caught, seeded_files, seeded_project
 
 
 def test_clean_demo_is_green_for_a_release(tmp_path: Path) -> None:
@@ -58,11 +58,11 @@ def test_report_of_the_self_test_counts(monkeypatch: pytest.MonkeyPatch) -> None
     """The last line is what the report prints; a rule that is switched off shows."""
     few = load_faults()[:3]
     assert len(load_faults()) >= 25
-    monkeypatch.setattr(selftest, "load_faults", lambda: few)
-    is_sound, text = selftest.selftest_report()
+    monkeypatch.setattr(gate, "load_faults", lambda: few)
+    is_sound, text = gate.selftest_report()
     assert is_sound
     assert text.endswith("3 faults seeded, 3 caught")
-    _, found = selftest.run_selftest(frozenset({"G2"}))
+    _, found = gate.run_selftest(frozenset({"G2"}))
     assert [caught.is_caught for caught in found] == [False, True, True]
 
 

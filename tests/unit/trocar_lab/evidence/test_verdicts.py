@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from trocar_lab.evidence.evidence_record import OutcomeLine
-from trocar_lab.evidence.verdicts import Finding, Verdict, outcome_finding, platform_finding, worst
+from trocar_lab.evidence.proof.verdicts import (
+    Finding,
+    Verdict,
+    outcome_finding,
+    platform_finding,
+    worst,
+)
+from trocar_lab.evidence.store.evidence_record import OutcomeLine
 
 GOOD = {"setup": "passed", "call": "passed", "teardown": "passed"}
 

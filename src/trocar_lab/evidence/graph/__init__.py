@@ -1,0 +1,1 @@
+"""Needs: the metamodel, the directives in the source, and the graph of them."""

@@ -1,0 +1,1 @@
+"""Proofs: test cases joined with evidence, and the verdicts computed from both."""

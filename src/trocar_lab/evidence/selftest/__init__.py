@@ -1,0 +1,1 @@
+"""Self-test of the gate: a clean demo and one seeded fault at a time."""

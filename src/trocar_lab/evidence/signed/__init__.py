@@ -1,0 +1,1 @@
+"""Records that a person signs: approvals, waivers, decisions, manual results."""

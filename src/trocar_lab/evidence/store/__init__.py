@@ -1,0 +1,1 @@
+"""Evidence: what a run of the tests writes, and what another machine sends."""
