@@ -86,9 +86,10 @@ class TargetRule(Frozen):
 
 
 class TypeRule(Frozen):
-    """One need type."""
+    """One need type; ``normative`` needs are approved by a person other than their author."""
 
     prefix: str
+    normative: bool = False
     title: str
     color: str
     required: tuple[str, ...]

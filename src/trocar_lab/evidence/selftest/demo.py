@@ -201,6 +201,9 @@ Verification
    :risk_evaluation: No situation depends on one pixel
    :rationale: Below the accuracy that is claimed
    :owner: Demo Owner
+   :problem_type: corrective
+   :affected_versions: 1.0
+   :reported: 2026-11-01
    :affects: UNIT_DEMO_SEGMENTER
    :assessed_in: HSIT_DEMO_001
 

@@ -1,4 +1,8 @@
-"""The faults that the self-test seeds, read from ``faults.toml``, and how each is planted."""
+"""The faults that the self-test seeds, read from ``seeded/*.toml``, and how each is planted.
+
+Each is one small change, the rule that must catch it, and words that the rule's reason must hold, so
+that no fault is caught by accident. Every fault that ever escaped gets an entry.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +99,8 @@ class Fault(Frozen):
 
 @cache
 def load_faults() -> tuple[Fault, ...]:
-    """Return the faults in the order of the file."""
-    path = resources.files("trocar_lab.evidence.selftest").joinpath("faults.toml")
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(Fault.model_validate(row) for row in table["fault"])
+    """Return the faults in order of file name, then in the order of the file."""
+    folder = resources.files("trocar_lab.evidence.selftest").joinpath("seeded")
+    files = sorted((p for p in folder.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name)
+    tables = [tomllib.loads(path.read_text(encoding="utf-8")) for path in files]
+    return tuple(Fault.model_validate(row) for table in tables for row in table["fault"])
