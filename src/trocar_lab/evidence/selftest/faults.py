@@ -1,7 +1,7 @@
 """The faults that the self-test seeds, read from ``seeded/*.toml``, and how each is planted.
 
-Each is one small change, the rule that must catch it, and words that the rule's reason must hold, so
-that no fault is caught by accident. Every fault that ever escaped gets an entry.
+Each is one small change, the rule that must catch it, and words that the rule's reason must hold,
+so that no fault is caught by accident. Every fault that ever escaped gets an entry.
 """
 
 from __future__ import annotations
