@@ -21,6 +21,7 @@ NAMES: Final = (
     "bench_engines",
     "bench_stream",
     "bench_memory",
+    "bench_trace",
 )
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 

@@ -34,7 +34,7 @@ def accuracy_table(manifest: ModelManifest) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one.name} | {one.value:.3f} | {one.lower_95:.3f} to {one.upper_95:.3f} "
+        f"| {one.name} | {one.value:.4f} | {one.lower_95:.4f} to {one.upper_95:.4f} "
         f"| {one.item_count} | {one.group_count} |"
         for one in manifest.metrics
     ]

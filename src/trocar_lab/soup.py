@@ -38,10 +38,21 @@ _TOOL_SAFETY: Final = {
     "the device (SRS_POLYP_006, SRS_PACK_004)",
     "docs": "builds the needs that the trace verdict rests on; a second reader compares "
     "(`trocar_lab.evidence`)",
-    "check": "an error here can hide a fault of the device; planted violations must turn red "
-    "(`tests/architecture`)",
+    "check": "an error here can hide a fault of the device",
     "build": "packs the wheel; `tox -e wheel` installs it afresh and runs it",
 }
+_PLANTED: Final = {
+    "import-linter": "tests/architecture/test_tool_guards.py",
+    "mypy": "tests/architecture/test_tool_guards.py",
+    "pytest": "tests/unit/trocar_lab/evidence/test_pytest_plugin.py",
+    "ruff": "tests/architecture/test_tool_guards.py",
+}
+"""Check tool -> the tests that plant faults and expect it to find them."""
+_OWN_SAFETY: Final = {
+    "cryptography": "signs and verifies approvals and releases, makes and measures no pack; planted "
+    "faults of signatures must be found (`src/trocar_lab/evidence/selftest/seeded`)",
+}
+"""Tool whose use is not that of its scope -> what it means for safety."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +111,24 @@ def _entry(row: Mapping[str, object], block: str | None) -> Entry:
     fields = {key: str(value) for key, value in row.items()}
     if block is None:
         scopes = [scope.strip() for scope in fields["scope"].split(",")]
-        safety = "; ".join(_TOOL_SAFETY.get(scope, "not judged") for scope in scopes)
-        return Entry(is_device=False, fields=fields, asked="", safety=safety)
+        name = _normal(fields["package"])
+        words = [_OWN_SAFETY.get(name) or _TOOL_SAFETY.get(scope, "not judged") for scope in scopes]
+        if "check" in scopes:
+            words.append(_guard(name))
+        return Entry(is_device=False, fields=fields, asked="", safety="; ".join(words))
     return Entry(
         is_device=True,
         fields=fields,
         asked=_paragraph(block, "Asked of it"),
         safety=_paragraph(block, "Safety"),
     )
+
+
+def _guard(package: str) -> str:
+    """Return what shows, or limits, an error of a tool that checks."""
+    if package in _PLANTED:
+        return f"planted faults must be found (`{_PLANTED[package]}`)"
+    return "no faults are planted for it; `verification/tools.rst` says what limits the damage"
 
 
 def _paragraph(block: str, head: str) -> str:

@@ -478,6 +478,18 @@ def test_commands_print_what_was_verified(
     trocar("pack", "verify", folder).require_clean_error(66, "PACK_HASH")
 
 
+@pytest.mark.verifies("IFC_UNIT_CATALOGUE", extent="full", technique="requirement")
+def test_catalogue_shows_name_and_contracts_of_the_unit(
+    trocar: CommandLine, opened: OpenedUnit
+) -> None:
+    """The name is that of unit and pack; schema and need ids are those of the unit's source."""
+    (listed,) = trocar("units", "--json").fields["units"]
+    assert listed["unit"] == opened.unit.info.unit == opened.pack.manifest.unit
+    shown = trocar("show", listed["unit"], "--pack", trocar.pack, "--json").fields
+    assert shown["contracts"]["configuration"] == PolypSegmentationConfig.model_json_schema()
+    assert "SRS_POLYP_001" in shown["requirements"]
+
+
 @pytest.mark.verifies("SRS_PROVENANCE_001", extent="partial", technique="requirement")
 def test_record_of_a_run_names_model_and_engine(opened: OpenedUnit, clip: Path) -> None:
     """Each record alone can be traced to the bytes of the model."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
+
+import structlog
 
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.apps.endoscopy import DEMO_CLIP, OpenedUnit
@@ -23,9 +26,20 @@ from trocar.cli.exit_codes import INTERRUPTED, OK, PARTIAL
 from trocar.contracts.errors import ContractError, SinkError
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT, UNTIMED_AGE_MS_MAX
 from trocar.contracts.ports import FrameSource, Sink, StopSignal
-from trocar.streaming.addresses import latency_sink, open_sink, open_source, overlay_sink
+from trocar.streaming.addresses import (
+    earlier_results,
+    latency_sink,
+    open_sink,
+    open_source,
+    overlay_sink,
+)
 from trocar.streaming.clock import MonotonicClock
-from trocar.streaming.image_files import ImageFilesSource, is_image_name, list_images
+from trocar.streaming.image_files import (
+    ImageFilesSource,
+    is_image_name,
+    list_images,
+    source_id_of,
+)
 from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.ledger import DropLedger
 from trocar.streaming.mask_files import MaskFilesSink
@@ -38,7 +52,7 @@ __all__ = ["demo", "run", "stream"]
 
 _DATA_VARIABLE: Final = "TROCAR_DATA"
 _DATA_BESIDE: Final = Path("..") / "shared" / "data"
-_VIDEO_OUTPUTS: Final = (
+_RUN_OUTPUTS: Final = (
     "results.jsonl",
     "overlay.mp4",
     "latency.json",
@@ -47,6 +61,8 @@ _VIDEO_OUTPUTS: Final = (
     "dropped_frames.csv",
 )
 _REAL_CLIPS: Final = Path("polyp_segmentation") / "stream_smoke"
+_Identity = dict[str, str | int | None]
+"""Name, size and SHA-256 of a file that was read; null where it could not be."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class _Play:
         config: Pacing and limits.
         ledger: Account of dropped frames.
         folder: Where the account of the run is written, or None for no account.
+        inputs: The files that the account identifies.
     """
 
     title: str
@@ -68,6 +85,7 @@ class _Play:
     config: StreamConfig
     ledger: DropLedger
     folder: Path | None
+    inputs: Sequence[Path]
 
 
 # @need-ids: SRS_CLI_003
@@ -109,7 +127,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         source = ImageFilesSource(images, clock=MonotonicClock())
         masks = options.output / "masks"
         _claim(
-            [masks / f"{image.stem}.png" for image in images],
+            options.output,
+            masks={masks / f"{image.stem}.png" for image in images},
             inputs=images,
             replace=options.replace,
         )
@@ -123,6 +142,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             config=StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE, kind=StreamKind.STILLS),
             ledger=DropLedger(),
             folder=options.output,
+            inputs=images,
         )
     else:
         opened = _open(options.unit, options, age_ms_max=UNTIMED_AGE_MS_MAX)
@@ -164,6 +184,8 @@ def stream(options: argparse.Namespace, console: Console) -> int:
         [Path(address.partition(":")[2]) for address in options.sink],
         inputs=[Path(options.source.partition(":")[2])],
     )
+    for address in options.sink:
+        _refuse_earlier(earlier_results(address), advice="choose another output for this run")
     ledger = DropLedger()
     play = _Play(
         title=options.source,
@@ -172,6 +194,7 @@ def stream(options: argparse.Namespace, console: Console) -> int:
         config=config,
         ledger=ledger,
         folder=None,
+        inputs=(),
     )
     summary = _play(play, opened, console)
     console.result(
@@ -195,7 +218,7 @@ def _video_play(path: Path, folder: Path, *, pacing: Pacing, title: str, replace
     """Return a run on a video with all sinks in one folder."""
     source = open_source(f"file:{path}", pacing=pacing, clock=MonotonicClock())
     _make_folder(folder)
-    _claim([folder / name for name in _VIDEO_OUTPUTS], inputs=[path], replace=replace)
+    _claim(folder, masks=frozenset(), inputs=[path], replace=replace)
     config, ledger = StreamConfig(pacing=pacing), DropLedger()
     return _Play(
         title=title,
@@ -208,6 +231,7 @@ def _video_play(path: Path, folder: Path, *, pacing: Pacing, title: str, replace
         config=config,
         ledger=ledger,
         folder=folder,
+        inputs=[path],
     )
 
 
@@ -226,28 +250,48 @@ def _open_sinks(
     return sinks
 
 
-def _claim(outputs: Sequence[Path], *, inputs: Sequence[Path], replace: bool) -> None:
-    """Make room for the outputs of a run: nothing of an earlier run may be taken for its result.
+# @need-ids: SRS_SINK_006, RCM_OWNRUN_001
+def _claim(folder: Path, *, masks: Collection[Path], inputs: Sequence[Path], replace: bool) -> None:
+    """Make room for a run: no file of an earlier one may be taken for its result.
+
+    Args:
+        folder: Where the run will write.
+        masks: The mask files that it may write; any other one there belongs to another run.
+        inputs: What it reads.
+        replace: Whether results of an earlier run are removed.
 
     Raises:
         ContractError: An output is one of the inputs.
-        SinkError: There is an earlier output and it may not be replaced, or cannot be removed.
+        SinkError: There is an earlier result and it may not be replaced, or cannot be removed.
     """
-    _refuse_own_input(outputs, inputs=inputs)
-    for path in outputs:
-        if not path.is_file() or path.stat().st_size == 0:
-            continue
-        if not replace:
-            raise SinkError(
-                f"expected no earlier result, got {path}",
-                advice="choose another folder with -o, or add --replace",
-            )
+    _refuse_own_input([*masks, *(folder / name for name in _RUN_OUTPUTS)], inputs=inputs)
+    found = earlier_results(f"masks:{folder / 'masks'}")
+    _refuse_earlier(
+        [path for path in found if path not in masks],
+        advice="choose another folder with -o, or move the masks of the other run away",
+    )
+    earlier = [*found]
+    for name in _RUN_OUTPUTS:
+        earlier += earlier_results(f"jsonl:{folder / name}")
+    if not replace:
+        _refuse_earlier(earlier, advice="choose another folder with -o, or add --replace")
+    for path in earlier:
         try:
             path.unlink()
         except OSError as exc:
             raise SinkError(
                 f"cannot replace {path}: {exc.strerror}", advice="choose another folder with -o"
             ) from exc
+
+
+def _refuse_earlier(earlier: Sequence[Path], *, advice: str) -> None:
+    """Refuse a run beside the results of another one.
+
+    Raises:
+        SinkError: There is an earlier result.
+    """
+    if earlier:
+        raise SinkError(f"expected no earlier result, got {earlier[0]}", advice=advice)
 
 
 def _refuse_own_input(outputs: Sequence[Path], *, inputs: Sequence[Path]) -> None:
@@ -282,14 +326,16 @@ def _exists(path: Path) -> bool:
 def _play(play: _Play, opened: OpenedUnit, console: Console) -> StreamSummary:
     """Run to the end, to the first error, or to Ctrl-C; write the account in each case."""
     update, end_progress = console.progress(play.title, play.source.frame_count)
+    inputs: list[_Identity] = []
 
     def account(summary: StreamSummary) -> None:
         if play.folder is not None:
-            _write_account(play.folder, opened, summary)
+            _write_account(play.folder, opened, inputs, summary)
             play.ledger.save(play.folder / "dropped_frames.csv")
 
     with _stop_on_signal() as stop:
         try:
+            inputs += [_identity_of(path) for path in play.inputs]
             return run_stream(
                 play.source,
                 opened.unit,
@@ -326,11 +372,32 @@ def _stop_on_signal() -> Iterator[StopSignal]:
             signal.signal(number, handler)
 
 
-def _write_account(folder: Path, opened: OpenedUnit, summary: StreamSummary) -> None:
+# @need-ids: SRS_SINK_007, RCM_INPUT_001
+def _identity_of(path: Path) -> _Identity:
+    """Return name, size and SHA-256 of an input, since another recording may have its name."""
+    identity: _Identity = {"name": source_id_of(path), "size_bytes": None, "sha256": None}
+    if path.is_file():
+        try:
+            with path.open("rb") as stream:
+                identity["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+                identity["size_bytes"] = stream.tell()
+        except OSError as exc:
+            # Why it cannot be read is said by the source, in the record; here it has no identity.
+            structlog.get_logger().warning("input_not_identified", problem=exc.strerror)
+    return identity
+
+
+def _write_account(
+    folder: Path,
+    opened: OpenedUnit,
+    inputs: Sequence[_Identity],
+    summary: StreamSummary,
+) -> None:
     """Write ``run.json``: what ran on what, and what became of every frame."""
     account = {
         "trocar": __version__,
         "notice": RESEARCH_NOTICE,
+        "inputs": inputs,
         "unit": json.loads(opened.unit.info.model_dump_json()),
         "reference_case": json.loads(opened.reference_case.model_dump_json()),
         "summary": json.loads(summary.model_dump_json()),

@@ -54,7 +54,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
         f"requirements  {', '.join(ids['requirements'])}",
         f"risk controls {', '.join(ids['risk_controls'])}",
         "",
-        pack.card,
+        *pack.card.split("\n"),
         "Contracts as JSON Schema: trocar show " + entry.name + " --json",
     ]
     console.result(fields, lines)

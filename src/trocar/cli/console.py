@@ -14,9 +14,9 @@ import structlog
 from tqdm import tqdm
 
 from trocar import RESEARCH_NOTICE, __version__
-from trocar.contracts.errors import SinkError
+from trocar.contracts.errors import SinkError, TrocarError
 
-__all__ = ["Console", "Progress", "configure_log"]
+__all__ = ["Console", "Progress", "configure_log", "printable"]
 
 Progress = Callable[[int], None]
 """Called with the number of frames done so far."""
@@ -28,7 +28,7 @@ class Console:
     """Output of one command.
 
     Results go to standard output, everything else to standard error, so that ``--json`` can be
-    piped.
+    piped. Text may hold names of files, which may hold anything: it goes through ``printable``.
 
     Args:
         as_json: Print results as one JSON object.
@@ -57,9 +57,9 @@ class Console:
         """
         if self._as_json:
             stamped = {"trocar": __version__, "notice": RESEARCH_NOTICE, **fields}
-            text = json.dumps(stamped, indent=2, sort_keys=False)
+            text = _as_json(stamped, indent=2)
         else:
-            text = "\n".join(lines)
+            text = "\n".join(map(printable, lines))
         try:
             self._out.write(text + "\n")
             self._out.flush()
@@ -72,13 +72,18 @@ class Console:
 
     def message(self, text: str) -> None:
         """Print one line for people, next to the results."""
-        self._err.write(text + "\n")
+        self._err.write(printable(text) + "\n")
+
+    def failure(self, error: TrocarError) -> None:
+        """Print an error for people, in its two lines."""
+        for line in error.diagnostic_lines():
+            self.message(line)
 
     def progress(self, title: str, total: int | None) -> tuple[Progress, Callable[[], None]]:
         """Return a progress function and the function that ends it."""
         bar = tqdm(
             total=total,
-            desc=title,
+            desc=printable(title),
             file=self._err,
             bar_format=_BAR_FORMAT if total else None,
             unit=" frames",
@@ -90,6 +95,31 @@ class Console:
             bar.update(done_count - bar.n)
 
         return update, bar.close
+
+
+# @need-ids: SRS_CLI_006
+def printable(text: str) -> str:
+    r"""Return one line of text in which nothing steers a terminal.
+
+    What ``str.isprintable`` refuses is written as its escape sequence, ``\x1b`` for ESC: control
+    characters, ends of lines, marks that turn the direction of writing, bytes that are no text.
+
+    Args:
+        text: Text that may hold names that others gave.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
+def _as_json(
+    fields: object,
+    *,
+    indent: int | None = None,
+    default: Callable[[Any], object] | None = None,
+) -> str:
+    """Return fields as JSON in which DEL is escaped too: the one that ``json`` leaves as it is."""
+    return json.dumps(fields, indent=indent, default=default).replace("\x7f", "\\u007f")
 
 
 def _abandon(stream: TextIO) -> None:
@@ -112,7 +142,7 @@ def configure_log(*, is_verbose: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_stderr_logger,

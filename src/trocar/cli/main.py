@@ -11,13 +11,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.backends.request import BackendRequest, Engine, Precision
 from trocar.cli import commands_run, commands_show
-from trocar.cli.console import Console, configure_log
+from trocar.cli.console import Console, configure_log, printable
 from trocar.cli.exit_codes import INTERRUPTED, USAGE
 from trocar.contracts.errors import InvariantError, TrocarError
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT, THREAD_COUNT_MAX
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrocarError as exc:
         if isinstance(exc, InvariantError):
             structlog.get_logger().error("invariant", exc_info=exc)
-        console.message(exc.diagnostics())
+        console.failure(exc)
         return exc.exit_code
     except KeyboardInterrupt:
         console.message("stopped before the run began; nothing was written")
@@ -64,8 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"unexpected {type(exc).__name__}: {exc}",
             advice="this is a fault of Trocar; report it with the log above",
         )
-        console.message(bug.diagnostics())
+        console.failure(bug)
         return bug.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, and parsers of commands, that repeat no word of the user as it stands."""
+
+    # @need-ids: SRS_CLI_006
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what was not understood; end with the exit code of a usage error."""
+        super().error(printable(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the result as one JSON object")
     common.add_argument("--verbose", action="store_true", help="log every step to standard error")
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="trocar",
         description=f"Inference units for real-time medical imaging. {RESEARCH_NOTICE}.",
         epilog="start with: trocar demo",

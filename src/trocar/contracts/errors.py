@@ -59,7 +59,11 @@ class TrocarError(Exception):
 
     def diagnostics(self) -> str:
         """Return the text for the person at the screen: code, problem, what to do next."""
-        return f"error {self.code}: {self.problem}\n  what to do: {self.advice}"
+        return "\n".join(self.diagnostic_lines())
+
+    def diagnostic_lines(self) -> tuple[str, str]:
+        """Return code and problem, and what to do next: what ``diagnostics`` joins."""
+        return f"error {self.code}: {self.problem}", f"  what to do: {self.advice}"
 
 
 class InvariantError(TrocarError):

@@ -20,7 +20,7 @@ from trocar.streaming.sink_queue import QueuedSink, QueuePolicy
 from trocar.streaming.summary import StreamConfig
 from trocar.streaming.video_file import VideoFileSource
 
-__all__ = ["latency_sink", "open_sink", "open_source", "overlay_sink"]
+__all__ = ["earlier_results", "latency_sink", "open_sink", "open_source", "overlay_sink"]
 
 _SINK_SCHEMES: Final = ("mp4", "jsonl", "latency", "masks")
 
@@ -83,6 +83,37 @@ def open_sink(
                 return MaskFilesSink(
                     path, source_ids=[source.source_id], naming=MaskNaming.BY_FRAME
                 )
+    except OSError as exc:
+        raise SinkError(
+            f"cannot write {rest}: {exc.strerror}", advice="choose another output"
+        ) from exc
+
+
+# @need-ids: SRS_SINK_006
+def earlier_results(address: str) -> tuple[Path, ...]:
+    """Return the files at an address that a sink would write over or add to.
+
+    A folder of masks holds the masks of one run: each PNG file in it counts. Empty files and
+    whatever is no regular file, such as a device or a pipe, do not count.
+
+    Args:
+        address: Address of a sink, as for ``open_sink``.
+
+    Raises:
+        ContractError: The address is of no known kind.
+        SinkError: The place cannot be looked at.
+    """
+    scheme, rest = _split(address, known=_SINK_SCHEMES)
+    path = Path(rest)
+    try:
+        match scheme:
+            case "masks":
+                places = sorted(path.glob("*.png")) if path.is_dir() else []
+            case "latency":
+                places = [path / "latency.json", path / "latency.html"]
+            case _:
+                places = [path]
+        return tuple(place for place in places if place.is_file() and place.stat().st_size > 0)
     except OSError as exc:
         raise SinkError(
             f"cannot write {rest}: {exc.strerror}", advice="choose another output"

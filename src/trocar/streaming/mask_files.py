@@ -9,7 +9,9 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import ContractError, SinkError, require
 from trocar.contracts.frame import Frame
 from trocar.contracts.outcome import Withheld
@@ -57,7 +59,8 @@ class MaskFilesSink:
     """``ports.Sink`` that writes one 8-bit grey PNG a finding, 255 inside the mask and 0 outside.
 
     A withheld result leaves no file. A file is written beside its place and then renamed, so that
-    no half of one is ever seen.
+    no half of one is ever seen. Its PNG text says what made it, so that it cannot pass for a
+    reference mask; the name of the input is not in the text, because it may be a person's.
 
     Args:
         folder: Where the files go; created.
@@ -115,7 +118,9 @@ class MaskFilesSink:
         path = self._folder / f"{stem}.png"
         part = self._folder / f".{stem}.png.part"
         try:
-            Image.fromarray(levels).save(part, format="PNG", compress_level=1)
+            Image.fromarray(levels).save(
+                part, format="PNG", compress_level=1, pnginfo=_maker_of(record)
+            )
             part.replace(path)
         except OSError as exc:
             part.unlink(missing_ok=True)
@@ -125,3 +130,14 @@ class MaskFilesSink:
     def close(self) -> None:
         """Take no more; each file is complete once it is there."""
         self._is_closed = True
+
+
+# @need-ids: SRS_POLYP_009, RCM_MASKTEXT_001, RCM_NOTICE_001
+def _maker_of(record: FrameRecord) -> PngInfo:
+    """Return the PNG text of a mask file: research notice, what made it, which frame."""
+    unit, text = record.unit, PngInfo()
+    text.add_text("Disclaimer", RESEARCH_NOTICE)
+    text.add_text("Software", f"trocar {unit.unit_version}, {unit.unit}, {unit.pack_id}")
+    text.add_text("Description", f"output of a model, not a reference; frame {record.frame_index}")
+    text.add_text("Comment", f"pack sha256 {unit.pack_digest}")
+    return text

@@ -25,3 +25,27 @@ class EvidenceError(TraceError):
 
 class RecordError(TraceError):
     """A waiver or a not-applicable record is incomplete."""
+
+
+class HistoryError(TraceError):
+    """The history of the repository cannot be read."""
+
+
+class ApprovalError(TraceError):
+    """An approval cannot be given or read."""
+
+
+class SignatureError(TraceError):
+    """A key or a signature cannot be used."""
+
+
+class ClauseError(TraceError):
+    """A clause table cannot be judged."""
+
+
+class ReleaseError(TraceError):
+    """A file of a release folder is damaged, or says what cannot be trusted."""
+
+
+class PrintError(TraceError):
+    """The report cannot be printed as PDF."""

@@ -18,6 +18,7 @@ from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import SinkError, SourceLostError
 from trocar_lab.latency.child_process import command, environment
 from trocar_lab.latency.clocks import ClockReading, read_clocks
+from trocar_lab.latency.code_under_test import read_code_identity
 from trocar_lab.latency.frame_table import write_whole
 from trocar_lab.latency.manifest import (
     SCHEMA_NAME,
@@ -38,7 +39,7 @@ from trocar_lab.latency.settings import (
 from trocar_lab.latency.stress import load_of
 from trocar_lab.latency.telemetry import SAMPLE_SECONDS, Telemetry, sample, to_csv
 from trocar_lab.latency.worker import Job, load_words
-from trocar_lab.provenance.code_identity import file_sha256, read_code_identity
+from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.provenance.platform_record import read_platform
 
 Tell = Callable[[str], None]

@@ -8,11 +8,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import Field
-
-from trocar.contracts.base import Contract
+from pydantic import BaseModel, ConfigDict, Field
 
 AGX: Final = "agx"
 SURROGATE: Final = "surrogate"
@@ -28,7 +26,7 @@ _TOOLS: Final = {
 _BOOT_WORDS: Final = ("isolcpus", "nohz_full", "rcu_nocbs", "threadirqs")
 
 
-class PlatformRecord(Contract):
+class PlatformRecord(BaseModel):
     """One machine; a fact that cannot be read is empty.
 
     Attributes:
@@ -49,6 +47,8 @@ class PlatformRecord(Contract):
         affinity: Processors that it may use.
         tools: Output of the vendor's tools where they are installed.
     """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     platform_class: str = Field(pattern=f"^({AGX}|{SURROGATE})$")
     tegra_release: str

@@ -35,7 +35,7 @@ def test_table_says_whether_the_requirement_is_met(
     table = readme.accuracy_table(manifest)
     assert ("**met**" in table, "**not met**" in table) == (is_met, not is_met)
     assert (
-        f"| mean Dice | {value:.3f} | {lower:.3f} to 1.000 | {manifest.metrics[0].item_count} |"
+        f"| mean Dice | {value:.4f} | {lower:.4f} to 1.0000 | {manifest.metrics[0].item_count} |"
         in table
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -132,3 +133,21 @@ def test_each_gap_is_found(
 def test_this_repository_is_current() -> None:
     """A dependency that changes without its review must not pass unnoticed."""
     assert soup.main(["--check", "--root", str(ROOT)]) == 0
+
+
+def test_page_claims_planted_faults_only_where_a_test_plants_them() -> None:
+    """A guard that is claimed for every tool would be believed for those that have none."""
+    table = (ROOT / "SOUP.md").read_text(encoding="utf-8").partition("## Toolchain")[2]
+    rows = [line for line in table.splitlines() if "hide a fault of the device" in line]
+    guarded = {row.split("`")[1]: re.findall(r"must be found \(`(.+?)`\)", row) for row in rows}
+    assert {name for name, paths in guarded.items() if paths} == {
+        "import-linter",
+        "mypy",
+        "pytest",
+        "ruff",
+    }
+    for name, paths in guarded.items():
+        for path in paths:
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert name.replace("-", "_") in text.lower().replace("-", "_")
+        assert paths or any(name in row and "no faults are planted" in row for row in rows)

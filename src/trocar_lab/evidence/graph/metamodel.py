@@ -20,7 +20,8 @@ ANY: Final = "*"
 class Frozen(BaseModel):
     """A value of the trace: frozen, strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most commands use few of the values: their validators are built when they are first needed.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class FieldRule(Frozen):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field
@@ -48,7 +49,7 @@ class Need(Frozen):
         """Return whether the need only keeps its id."""
         return self.status == "retired"
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return the SHA-256 over id, type, title, body, fields, links; not status or place."""
         value = {

@@ -14,6 +14,7 @@ from typing import Final
 
 from trocar_lab.evidence.errors import NeedsSourceError
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, load_metamodel, split_list
+from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.graph.needs import Need, collapse
 
 _DIRECTIVE: Final = re.compile(r"^(?P<indent>\s*)\.\. (?P<name>[a-z_]+)::(?: (?P<title>.*))?$")
@@ -49,6 +50,16 @@ class SourceScan(Frozen):
         return table
 
 
+_NEEDS_FILE: Final = re.compile(
+    r"(docs|requirements_spec|risk|verification)/.*\.rst|src/trocar/units/[^/]+/design\.rst"
+)
+
+
+def is_needs_file(path: str) -> bool:
+    """Return whether a path, relative to the root, is one that may hold needs."""
+    return _NEEDS_FILE.fullmatch(path) is not None and "_build" not in path.split("/")
+
+
 def source_files(root: Path) -> list[Path]:
     """Return the RST files that may hold needs, sorted, generated pages left out."""
     found = {path for glob in SOURCE_GLOBS for path in root.glob(glob) if path.is_file()}
@@ -73,6 +84,23 @@ def scan_sources(root: Path, model: Metamodel | None = None) -> SourceScan:
             else:
                 faults.append(str(found))
     return SourceScan(needs=tuple(needs), faults=tuple(faults))
+
+
+def source_graph(root: Path, model: Metamodel | None = None) -> Graph:
+    """Return the graph of the needs as the source files hold them, without Sphinx.
+
+    Raises:
+        NeedsSourceError: A need cannot be read, or an id is defined twice.
+    """
+    scan = scan_sources(root, model)
+    ids = [need.need_id for need in scan.needs]
+    twice = sorted({need_id for need_id in ids if ids.count(need_id) > 1})
+    if scan.faults or twice:
+        faults = [*scan.faults, *(f"{need_id} is defined twice" for need_id in twice)]
+        raise NeedsSourceError("; ".join(faults))
+    if not scan.needs:
+        raise NeedsSourceError(f"{root}: no need in {', '.join(SOURCE_GLOBS)}")
+    return Graph(scan.needs, model)
 
 
 def scan_text(text: str, *, place: str, model: Metamodel) -> Iterator[Need | NeedsSourceError]:

@@ -6,16 +6,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from pydantic import Field
-
-from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel
+from trocar_lab.evidence.graph.metamodel import Metamodel
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.source.python_tests import TestFile, TestFunction
 from trocar_lab.evidence.store.evidence_record import EvidenceRun
 
 
-class TraceCase(Frozen):
+class TraceCase(NamedTuple):
     """A test case with what it claims and which functions carry it out.
 
     Attributes:
@@ -37,7 +36,7 @@ class TraceCase(Frozen):
     level: str
     platform: str
     claims: Mapping[str, frozenset[str]]
-    effects: Mapping[str, tuple[str, str]] = Field(default_factory=dict)
+    effects: Mapping[str, tuple[str, str]]
     functions: tuple[TestFunction, ...] = ()
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from pydantic import Field
 
 from trocar_lab.evidence.graph.metamodel import Frozen
 from trocar_lab.evidence.source.python_tests import TestFunction
 from trocar_lab.evidence.store.evidence_record import CollectedLine, EvidenceRun, OutcomeLine
+from trocar_lab.evidence.store.identity import RunIdentity
 
 
 class Verdict(StrEnum):
@@ -27,7 +30,7 @@ class Verdict(StrEnum):
     @property
     def rank(self) -> int:
         """Return the place in the order from best to worst."""
-        return list(Verdict).index(self)
+        return _RANKS[self]
 
     @property
     def is_red(self) -> bool:
@@ -40,6 +43,7 @@ class Verdict(StrEnum):
         return self in _OPEN
 
 
+_RANKS: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _RED: Final = frozenset({
     Verdict.FAIL,
     Verdict.ERROR,
@@ -51,7 +55,7 @@ _OPEN: Final = frozenset({Verdict.SKIPPED, Verdict.HOST_ONLY})
 _PHASES: Final = ("setup", "call", "teardown")
 
 
-class Finding(Frozen):
+class Finding(NamedTuple):
     """A verdict with its reason.
 
     Attributes:
@@ -87,13 +91,17 @@ class Present(Frozen):
         device_sha256: Digest of the device's source.
         lab_sha256: Digest of the toolchain's source; counts for tests that import it.
         lock_sha256: Digest of the lock, or empty.
+        packs: Folder of each model pack to the digest of its manifest.
         wheel_sha256: Digest of the wheel under release, or empty when none is named.
+        suspects: Need whose approval no longer fits its text or its links, to the reason.
     """
 
     fingerprints: Mapping[str, str]
+    suspects: Mapping[str, str] = Field(default_factory=dict)
     device_sha256: str
     lab_sha256: str = ""
     lock_sha256: str = ""
+    packs: Mapping[str, str] = Field(default_factory=dict)
     wheel_sha256: str = ""
 
 
@@ -143,7 +151,6 @@ def freshness_finding(
         present: Present state.
     """
     claims = frozenset(claim.need_id for claim in function.claims)
-    identity = run.run.identity
     stale: list[str] = []
     if line.digest != function.digest:
         stale.append("the test body changed since")
@@ -158,22 +165,41 @@ def freshness_finding(
         f"{need_id} was not bound by the evidence"
         for need_id in sorted(claims - set(line.fingerprints))
     ]
-    if identity.device_sha256 != present.device_sha256:
-        stale.append("the device source changed since")
     uses_lab = any(name.partition(".")[0] == "trocar_lab" for name in function.imports)
-    if uses_lab and identity.lab_sha256 != present.lab_sha256:
-        stale.append("the toolchain source changed since")
-    if identity.lock_sha256 != present.lock_sha256:
-        stale.append("the lock changed since")
-    if present.wheel_sha256 and identity.wheel_sha256 != present.wheel_sha256:
-        stale.append("the evidence is about another wheel")
+    stale += _changed_code(run.run.identity, present, uses_lab=uses_lab)
     if stale:
         return Finding(verdict=Verdict.OUTDATED, subject=line.node, reason="; ".join(stale))
+    bound = {*line.fingerprints, *line.parents}
     moved = [n for n, value in sorted(line.parents.items()) if present.fingerprints.get(n) != value]
     if moved:
         reason = f"a parent changed since: {', '.join(moved)}"
         return Finding(verdict=Verdict.SUSPECT, subject=line.node, reason=reason)
+    doubted = [present.suspects[n] for n in sorted(bound) if n in present.suspects]
+    if doubted:
+        return Finding(verdict=Verdict.SUSPECT, subject=line.node, reason="; ".join(doubted))
     return Finding(verdict=Verdict.PASS, subject=line.node)
+
+
+def _changed_code(identity: RunIdentity, present: Present, *, uses_lab: bool) -> list[str]:
+    """Return what of the code and the packs under test is another now."""
+    packs = present.packs if identity.packs is None else identity.packs
+    return [
+        words
+        for words, is_other in (
+            ("the device source changed since", identity.device_sha256 != present.device_sha256),
+            (
+                "the toolchain source changed since",
+                uses_lab and identity.lab_sha256 != present.lab_sha256,
+            ),
+            ("the evidence is about other model packs", packs != present.packs),
+            ("the lock changed since", identity.lock_sha256 != present.lock_sha256),
+            (
+                "the evidence is about another wheel",
+                bool(present.wheel_sha256) and identity.wheel_sha256 != present.wheel_sha256,
+            ),
+        )
+        if is_other
+    ]
 
 
 def platform_finding(by_platform: Mapping[str, Finding], *, required: str, subject: str) -> Finding:

@@ -11,6 +11,7 @@ ADVICE: Final = {
     "C": "add the missing need, unit or test, or run the tests again with --evidence",
     "K": "complete the risk file, or add the test marker or the @need-ids comment named here",
     "V": "correct the marker or test named here; run the tests with --evidence into a new folder",
+    "P": "complete the document, tool, change or problem report named here",
     "F": "bring SOUP, anomaly, model and dataset needs in step with pyproject.toml and the packs",
 }
 _ROWS_SHOWN: Final = 20

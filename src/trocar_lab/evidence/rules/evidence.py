@@ -9,8 +9,10 @@ from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.proof.verdicts import Finding, Verdict
 from trocar_lab.evidence.rules.rule import Rule, Tally
 from trocar_lab.evidence.source.device_source import normalised_name
+from trocar_lab.evidence.store.run_clocks import future_fault
 
 REVIEW_DAYS_MAX: Final = 365
+PENDING: Final = "pending"
 _STALE: Final = frozenset({Verdict.OUTDATED, Verdict.SUSPECT})
 
 
@@ -79,7 +81,7 @@ def nodes_pass(project: Project, tally: Tally) -> None:
 
 
 def evidence_is_bound(project: Project, tally: Tally) -> None:
-    """V4: evidence names commit, clean tree, wheel, lock and operator; what is absent is open."""
+    """V4: evidence names commit, clean tree, wheel, lock, operator, packs, machine; else open."""
     for run in project.runs:
         identity = run.run.identity
         absent = {
@@ -87,7 +89,9 @@ def evidence_is_bound(project: Project, tally: Tally) -> None:
             "clean tree": identity.clean,
             "wheel": identity.wheel_sha256,
             "lock": identity.lock_sha256,
-            "operator": identity.operator,
+            "operator": identity.operator or identity.ci,
+            "model packs": identity.packs is not None,
+            "facts of the machine": identity.platform.facts,
         }
         names = [name for name, value in absent.items() if not value]
         if names:
@@ -114,11 +118,22 @@ def evidence_is_fresh(project: Project, tally: Tally) -> None:
 
 
 def chains_hold(project: Project, tally: Tally) -> None:
-    """V7: every evidence file's hash chain recomputes; a run that did not finish is open."""
+    """V7: every file of evidence is whole, in order, sealed, and its own; damage is red.
+
+    A run that did not finish, one that overlaps another, and a folder without a seal are open.
+    """
     for run in project.runs:
-        tally.check(run.path, *run.faults)
+        tally.check(run.path, *run.faults, future_fault(run, project.today))
+        for doubt in run.doubts:
+            tally.leave_open(run.path, doubt)
         if not run.finished:
-            tally.leave_open(run.path, "the run did not finish")
+            cut = f", then {run.cut_bytes} bytes of a line that is cut off" if run.cut_bytes else ""
+            tally.leave_open(run.path, f"the run did not finish: {run.line_count} lines{cut}")
+    for path, faults in project.store.faults.items():
+        tally.check(path, *faults)
+    for path, doubts in project.store.doubts.items():
+        for doubt in doubts:
+            tally.leave_open(path, doubt)
 
 
 def soup_equals_dependencies(project: Project, tally: Tally) -> None:
@@ -157,6 +172,8 @@ def soup_is_reviewed(project: Project, tally: Tally) -> None:
             else None,
             "reviewed in the future" if age < 0 else None,
         )
+        if need.field("anomaly_review") == PENDING:
+            tally.leave_open(need.need_id, "the published list of anomalies was not read yet")
 
 
 def anomalies_are_rated(project: Project, tally: Tally) -> None:
@@ -194,10 +211,10 @@ EVIDENCE_RULES = (
     ),
     Rule("V2", "Every test case was run or signed", cases_are_run),
     Rule("V3", "Every node and parameter set passes", nodes_pass),
-    Rule("V4", "Evidence is bound to commit, wheel, lock and operator", evidence_is_bound),
+    Rule("V4", "Evidence is bound to commit, wheel, lock, operator and machine", evidence_is_bound),
     Rule("V5", "Cases for AGX have AGX evidence", platforms_are_met),
     Rule("V6", "Evidence is about the present needs, tests and source", evidence_is_fresh),
-    Rule("V7", "Hash chains of the evidence hold", chains_hold),
+    Rule("V7", "Evidence is whole, in order and sealed", chains_hold),
     Rule("F1", "SOUP needs are the declared dependencies", soup_equals_dependencies),
     Rule("F2", "SOUP anomaly lists were reviewed within a year", soup_is_reviewed),
     Rule("F5", "Anomalies are rated, owned and assessed", anomalies_are_rated),

@@ -1,14 +1,30 @@
-"""Rules on risk: K1 to K9. Levels are computed; a control needs two different proofs."""
+"""Rules on risk: K1 to K11. Levels are computed; a control needs two different proofs."""
 
 from __future__ import annotations
 
+import hashlib
+from typing import Final
+
 from trocar_lab.evidence.graph.metamodel import Frozen, split_list
+from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.graph.needs import Need
 from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.proof.generated import TraceCase
 from trocar_lab.evidence.proof.verdicts import Finding, Verdict
 from trocar_lab.evidence.rules.rule import Rule, Tally
 from trocar_lab.evidence.rules.units import module_of_path, owned_modules
+
+RISK_TYPES: Final = (
+    "hazard",
+    "harm",
+    "hazardous_situation",
+    "risk_control",
+    "threat",
+    "misuse",
+    "characteristic",
+    "use_scenario",
+)
+DISMISSED_LENGTH_MIN: Final = 20
 
 
 class RiskEstimate(Frozen):
@@ -215,10 +231,11 @@ def new_hazards_answered(project: Project, tally: Tally) -> None:
 
 
 def causes_are_named(project: Project, tally: Tally) -> None:
-    """K9: each situation names what contributes to it, and every kind of cause occurs."""
+    """K9: situations name what contributes to them; every kind of cause and every item occurs."""
     graph = project.graph
     situations = graph.live("hazardous_situation")
     kinds: set[str] = set()
+    causes = {need_id for need in situations for need_id in need.targets("caused_by")}
     for need in situations:
         own = split_list(need.field("cause_kinds"))
         kinds |= set(own)
@@ -232,6 +249,54 @@ def causes_are_named(project: Project, tally: Tally) -> None:
         tally.check(
             kind, None if covered else "no situation has this kind of cause and no signed record"
         )
+    for item in graph.live("item"):
+        if item.field("safety_class") != "A":
+            parts = {unit.need_id for unit in graph.sources(item.need_id, "part_of")}
+            lost = "no situation names it or one of its units as a cause"
+            tally.check(item.need_id, None if causes & {item.need_id, *parts} else lost)
+
+
+def risk_file_digest(graph: Graph) -> str:
+    """Return one digest over every live need of the risk file and the criteria it is judged by."""
+    lines = [f"{need.need_id} {need.fingerprint}" for need in graph.live(*RISK_TYPES)]
+    lines.append(graph.model.risk.model_dump_json())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def overall_risk_is_judged(project: Project, tally: Tally) -> None:
+    """K10: the residual risk as a whole was judged for this version and this risk file."""
+    version, digest = project.files.version, risk_file_digest(project.graph)
+    key = f"release {version}".strip()
+    records = [record for record in project.records.overall if record.release == version]
+    tally.check(key)
+    if not records:
+        words = f"verification/residual_risk.toml has no record; the risk file is {digest}"
+        tally.leave_open(key, f"overall residual risk not judged for {version}: {words}")
+        return
+    record = records[-1]
+    tally.check(
+        key,
+        f"{record.name} judged another risk file on {record.date}; the present one is {digest}"
+        if record.fingerprint != digest
+        else None,
+        f"dated {record.date}, in the future" if record.date > project.today else None,
+    )
+
+
+def misuse_is_followed_up(project: Project, tally: Tally) -> None:
+    """K11: foreseeable misuse and safety characteristics are listed, each followed up or not."""
+    for kind in ("misuse", "characteristic"):
+        needs = project.graph.live(kind)
+        tally.check(kind, None if needs else "the list is empty")
+        for need in needs:
+            reason = need.field("dismissed")
+            short = f"dismissed in {len(reason)} characters; at least {DISMISSED_LENGTH_MIN}"
+            followed = [n for n in project.graph.targets(need, "followed_up") if not n.is_retired]
+            tally.check(
+                need.need_id,
+                None if followed or reason else "neither followed up nor dismissed",
+                short if reason and len(reason) < DISMISSED_LENGTH_MIN else None,
+            )
 
 
 def verdicts_of_control(project: Project, control: Need) -> tuple[Verdict, Verdict]:
@@ -254,5 +319,7 @@ RISK_RULES = (
         residual_risk_recorded,
     ),
     Rule("K8", "Every control answers the question for new hazards", new_hazards_answered),
-    Rule("K9", "Causes are named and every kind of cause occurs", causes_are_named),
+    Rule("K9", "Causes are named; every kind of cause and every item occurs", causes_are_named),
+    Rule("K10", "The overall residual risk is judged for this release", overall_risk_is_judged),
+    Rule("K11", "Misuse and characteristics are followed up or dismissed", misuse_is_followed_up),
 )

@@ -6,11 +6,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from pydantic import Field
+
 from trocar_lab.evidence.graph.metamodel import Frozen
 from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.proof.verdicts import Finding, Verdict
 
-NOT_WAIVABLE: Final = frozenset({"G1", "G2", "G3", "G4", "G5", "G11", "V1", "V6", "V7"})
+NOT_WAIVABLE: Final = frozenset({
+    "G1",
+    "G2",
+    "G3",
+    "G4",
+    "G5",
+    "G8",
+    "G9",
+    "G11",
+    "V1",
+    "V6",
+    "V7",
+    "V10",
+})
 
 
 class Row(NamedTuple):
@@ -32,6 +47,7 @@ class RuleResult(Frozen):
         open: Rows that a release stops on.
         waived: Rows that a signed waiver covers.
         note: Why an empty population is in order, if it is.
+        keys: Every member of the population, in order.
     """
 
     rule_id: str
@@ -42,6 +58,7 @@ class RuleResult(Frozen):
     open: tuple[Row, ...] = ()
     waived: tuple[Row, ...] = ()
     note: str = ""
+    keys: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
     @property
     def is_red(self) -> bool:
@@ -131,6 +148,7 @@ def run_rule(rule: Rule, project: Project) -> RuleResult:
         open=tuple(opened),
         waived=tuple(waived),
         note=note,
+        keys=tuple(sorted(tally.keys)),
     )
 
 

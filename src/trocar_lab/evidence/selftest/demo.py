@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from trocar_lab.evidence.graph.need_graph import Graph, read_graph
 from trocar_lab.evidence.graph.needs import Need, needs_json_of
 from trocar_lab.evidence.graph.needs_source import scan_sources
+from trocar_lab.evidence.selftest.demo_completeness import COMPLETENESS_FILES
+from trocar_lab.evidence.selftest.demo_process import PROCESS_FILES
+from trocar_lab.evidence.selftest.demo_strength import STRENGTH_FILES
 from trocar_lab.evidence.source.python_tests import TestFunction, scan_tests
 from trocar_lab.evidence.store.evidence_record import (
     CollectedLine,
@@ -18,9 +22,17 @@ from trocar_lab.evidence.store.evidence_record import (
     OutcomeLine,
     RunLine,
     chain,
+    need_lines,
 )
-from trocar_lab.evidence.store.identity import PlatformRecord, RunIdentity, file_sha256
+from trocar_lab.evidence.store.identity import (
+    PlatformRecord,
+    RunIdentity,
+    file_sha256,
+    pack_digests,
+)
 from trocar_lab.provenance.code_identity import folder_sha256
+from trocar_lab.provenance.platform_record import AGX, SURROGATE
+from trocar_lab.provenance.platform_record import PlatformRecord as MachineFacts
 
 _KINDS: Final = (
     "input_output",
@@ -41,7 +53,7 @@ Requirements
 .. user_need:: See the structure in live video
    :id: UN_DEMO_001
 
-   The engineer sees the structure in each frame.
+   The engineer needs to see the structure in each frame.
 
 .. sys_req:: Mask per frame
    :id: SYS_DEMO_001
@@ -110,6 +122,7 @@ Architecture
    :anomaly_list: https://example.org/numpy/issues
    :reviewed: 2026-11-01
    :reviewer: Demo Reviewer
+   :anomaly_review: 3 open entries, none touches an array of 8-bit pixels
    :used_by: ITEM_DEMO_UNITS
 
    Arrays.
@@ -287,11 +300,14 @@ DEMO_FILES: Final[Mapping[str, str]] = {
     "verification/not_applicable.toml": _NOT_APPLICABLE,
     "src/trocar/__init__.py": '"""The device."""\n',
     "src/trocar/demo.py": _DEVICE,
+    "src/trocar/assets/packs/demo/manifest.json": "{}\n",
     "tests/unit/test_demo.py": _UNIT_TESTS,
     "tests/integration/test_demo_stream.py": _INTEGRATION_TESTS,
-    "pylock.toml": 'lock-version = "1.0"\n',
-    "pyproject.toml": '[project]\nname = "demo"\ndependencies = ["numpy>=2.2,<3"]\n',
+    **PROCESS_FILES,
+    **STRENGTH_FILES,
+    **COMPLETENESS_FILES,
 }
+_START_NS: Final[Mapping[str, int]] = {"host": 10**12, "agx": 2 * 10**12}
 NODES: Final[Mapping[str, tuple[str, ...]]] = {
     "tests/unit/test_demo.py::test_mask_has_size_of_frame": ("[1]", "[2]"),
 }
@@ -323,26 +339,55 @@ def demo_lines(root: Path, graph: Graph, *, platform: str = "host") -> list[Line
         platform: host or agx.
     """
     functions, _ = scan_tests(root)
-    lines: list[Line] = [
-        RunLine(started="2026-11-21T08:00:00+00:00", identity=_identity(root, platform))
-    ]
     nodes = [(f, f.function + suffix) for f in functions for suffix in NODES.get(f.function, ("",))]
-    lines += [_collected(graph, function, node) for function, node in nodes]
+    return run_lines(root, graph, nodes, platform=platform)
+
+
+def run_lines(
+    root: Path,
+    graph: Graph,
+    nodes: Sequence[tuple[TestFunction, str]],
+    *,
+    platform: str = "host",
+) -> list[Line]:
+    """Return the evidence lines of a run in which every given node passes.
+
+    Args:
+        root: Root of the project.
+        graph: Its needs.
+        nodes: Each node with the function that it belongs to.
+        platform: host or agx.
+    """
+    claimed = {claim.need_id for function, _ in nodes for claim in function.claims}
     phases = {"setup": "passed", "call": "passed", "teardown": "passed"}
-    lines += [
-        OutcomeLine(
-            node=node,
-            outcome="passed",
-            phases=phases,
-            started="2026-11-21T08:00:01+00:00",
-            duration_s=0.01,
-        )
-        for _, node in nodes
+    start_ns, second_ns = _START_NS[platform], 1_000_000_000
+    return [
+        RunLine(
+            run_id=hashlib.sha256(platform.encode()).hexdigest()[:32],
+            started="2026-11-21T08:00:00+00:00",
+            monotonic_ns=start_ns,
+            identity=_identity(root, platform),
+        ),
+        *need_lines(graph, claimed),
+        *(_collected(function, node) for function, node in nodes),
+        *(
+            OutcomeLine(
+                node=node,
+                outcome="passed",
+                phases=phases,
+                started="2026-11-21T08:00:01+00:00",
+                duration_s=0.01 if platform == "host" else 0.02,
+                monotonic_ns=start_ns + second_ns,
+            )
+            for _, node in nodes
+        ),
+        EndLine(
+            finished="2026-11-21T08:00:02+00:00",
+            monotonic_ns=start_ns + 2 * second_ns,
+            exit_status=0,
+            node_count=len(nodes),
+        ),
     ]
-    lines.append(
-        EndLine(finished="2026-11-21T08:00:02+00:00", exit_status=0, node_count=len(nodes))
-    )
-    return lines
 
 
 def write_evidence(
@@ -355,26 +400,56 @@ def write_evidence(
     return path
 
 
-def _collected(graph: Graph, function: TestFunction, node: str) -> CollectedLine:
+def _collected(function: TestFunction, node: str) -> CollectedLine:
     """Return the collected line of one node, as the pytest plugin would write it."""
-    bound = graph.bound_needs({claim.need_id for claim in function.claims})
-    parents = {n: value for need_id in bound for n, value in graph.ancestors(need_id).items()}
     return CollectedLine(
         node=node,
-        function=function.function,
         source_file=function.source_file,
         source_name=function.source_name,
         digest=function.digest,
         claims=function.claims,
-        fingerprints=bound,
-        parents={need_id: value for need_id, value in parents.items() if need_id not in bound},
+    )
+
+
+def machine_facts(platform: str) -> MachineFacts:
+    """Return what the files of a machine of one platform say.
+
+    Args:
+        platform: host or agx.
+    """
+    is_agx = platform == AGX
+    return MachineFacts(
+        platform_class=AGX if is_agx else SURROGATE,
+        tegra_release="# R36 (release), REVISION: 4.0" if is_agx else "",
+        board_model="NVIDIA IGX Orin Developer Kit" if is_agx else "",
+        machine="aarch64" if is_agx else "x86_64",
+        cpu_model="Demo processor",
+        cpu_count=2,
+        memory_bytes=1,
+        kernel="6",
+        is_realtime_kernel=False,
+        governors=(),
+        isolated_cpus="",
+        boot_words=(),
+        rt_runtime_us="",
+        scheduler="other",
+        affinity=(0, 1),
+        tools={},
     )
 
 
 def _identity(root: Path, platform: str) -> RunIdentity:
     """Return the identity of a demo run."""
+    facts = machine_facts(platform)
     record = PlatformRecord(
-        host_class=platform, system="Linux", release="6", machine="x86_64", cpu_count=2
+        host_class=platform,
+        system="Linux",
+        release="6",
+        machine=facts.machine,
+        cpu_count=2,
+        machine_sha256=hashlib.sha256(f"machine {platform}".encode()).hexdigest(),
+        boot_id=f"boot of {platform}",
+        facts=facts,
     )
     return RunIdentity(
         commit="0" * 40,
@@ -383,6 +458,7 @@ def _identity(root: Path, platform: str) -> RunIdentity:
         lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         wheel_sha256="1" * 64,
         lock_sha256=file_sha256(root / "pylock.toml"),
+        packs=pack_digests(root),
         platform=record,
         python="3.11.0",
         operator="Demo Operator",

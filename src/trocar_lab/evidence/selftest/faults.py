@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from trocar_lab.evidence.graph.metamodel import Frozen
-from trocar_lab.evidence.store.evidence_record import CollectedLine, Line, OutcomeLine
+from trocar_lab.evidence.store.evidence_record import (
+    CollectedLine,
+    EndLine,
+    Line,
+    OutcomeLine,
+    RunLine,
+)
 
 
 class TextEdit(Frozen):
@@ -25,10 +31,15 @@ class TextEdit(Frozen):
 
 
 class HostEdit(Frozen):
-    """A change of the host's evidence lines about the nodes whose id ends with ``node``."""
+    """A change of the host's evidence lines before they are linked, as a careful forger makes it.
 
-    do: Literal["outcome", "lose_outcome", "lose_node", "deselect"]
-    node: str
+    It is about the nodes whose id ends with ``node``, or about the run as a whole.
+    """
+
+    do: Literal[
+        "outcome", "lose_outcome", "lose_node", "deselect", "relabel", "other_model", "earlier_end"
+    ]
+    node: str = "no such node"
     outcome: str = ""
     when: str = "call"
     reason: str = "seeded"
@@ -42,30 +53,52 @@ class HostEdit(Frozen):
                     found.append(self._changed(line))
             elif isinstance(line, CollectedLine) and line.node.endswith(self.node):
                 if self.do != "lose_node":
-                    update = {"deselected": self.do == "deselect"}
-                    found.append(line.model_copy(update=update))
+                    found.append(line._replace(deselected=self.do == "deselect"))
             else:
-                found.append(line)
+                found.append(self._changed_run(line))
         return found
+
+    def _changed_run(self, line: Line) -> Line:
+        """Return the first or the last line of the run changed, and any other as it is."""
+        if self.do == "earlier_end" and isinstance(line, EndLine):
+            return line.model_copy(update={"finished": "2026-11-21T07:59:50+00:00"})
+        if not isinstance(line, RunLine) or self.do not in {"relabel", "other_model"}:
+            return line
+        identity = line.identity
+        label = identity.platform.model_copy(update={"host_class": "agx"})
+        update = {"platform": label} if self.do == "relabel" else {"packs": {"demo": "2" * 64}}
+        return line.model_copy(update={"identity": identity.model_copy(update=update)})
 
     def _changed(self, line: OutcomeLine) -> OutcomeLine:
         """Return the outcome line with another outcome in one phase."""
         phases = {**line.phases, self.when: self.outcome}
-        update = {"outcome": self.outcome, "reason": self.reason, "phases": phases}
-        return line.model_copy(update=update)
+        return line._replace(outcome=self.outcome, reason=self.reason, phases=phases)
 
 
 class Tamper(Frozen):
-    """A change of the written evidence file that does not mend its chain."""
+    """A change of a written file, by default the host's evidence, that does not mend its chain."""
 
-    do: Literal["replace", "cut"]
+    do: Literal["replace", "cut", "replay", "insert", "reorder"]
     old: str = ""
     new: str = ""
+    path: str = ""
 
-    def apply(self, path: Path) -> None:
+    def apply(self, path: Path, root: Path) -> None:
         """Change the file."""
+        path = root / self.path if self.path else path
         text = path.read_text(encoding="utf-8")
-        changed = text[:-20] if self.do == "cut" else text.replace(self.old, self.new, 1)
+        lines = text.splitlines(keepends=True)
+        match self.do:
+            case "replace":
+                changed = text.replace(self.old, self.new, 1)
+            case "cut":
+                changed = text[:-20]
+            case "replay":
+                changed, path = text, path.with_name("run-20261121T090000Z-3.jsonl")
+            case "insert":
+                changed = "".join([*lines[:-1], lines[-2], lines[-1]])
+            case _:  # reorder
+                changed = "".join([*lines[:-3], lines[-2], lines[-3], lines[-1]])
         path.write_text(changed, encoding="utf-8")
 
 
@@ -83,6 +116,11 @@ class Fault(Frozen):
         dropped: Id of a need that Sphinx drops with a warning.
         tamper: Change of the written evidence file.
         is_open: The fault shows as an open row, which only a release stops on.
+        stale_approval: The approvals are from before the change, the evidence is not.
+        unapproved: Id of a need that nobody approved.
+        author: Who wrote every text, by the history.
+        written: Day on which that was.
+        sealed: The evidence is sealed, before anything is tampered with.
     """
 
     name: str
@@ -95,6 +133,11 @@ class Fault(Frozen):
     dropped: str = ""
     tamper: Tamper | None = None
     is_open: bool = False
+    stale_approval: bool = False
+    unapproved: str = ""
+    author: str = "Demo Author"
+    written: str = "2026-10-01"
+    sealed: bool = True
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import tempfile
 from pathlib import Path
@@ -17,7 +18,17 @@ from trocar_lab.evidence.selftest.demo import (
     write_demo,
     write_evidence,
 )
+from trocar_lab.evidence.selftest.demo_approvals import approve_demo, demo_history
+from trocar_lab.evidence.selftest.demo_process import (
+    DEMO_COMMITS,
+    RELEASE,
+    judge_demo,
+    write_demo_release,
+)
+from trocar_lab.evidence.selftest.demo_strength import write_demo_strength
 from trocar_lab.evidence.selftest.faults import Fault, load_faults
+from trocar_lab.evidence.store.evidence_store import read_store
+from trocar_lab.evidence.store.seal import write_seal
 
 TODAY: Final = dt.date(2026, 11, 21)
 CLEAN: Final = Fault(name="nothing", rule="", phrase="")
@@ -57,19 +68,35 @@ def seeded_project(fault: Fault, root: Path) -> Project:
     """
     files = seeded_files(fault)
     evidence = root / "evidence"
-    write_demo(root, DEMO_FILES if fault.stale else files)
+    write_demo(root, DEMO_FILES if fault.stale or fault.stale_approval else files)
     graph = demo_graph(root, keep=lambda need: need.need_id != fault.dropped)
+    approve_demo(root, graph, left_out=fault.unapproved)
+    judge_demo(root, graph)
+    if fault.stale_approval:
+        write_demo(root, files)
+        graph = demo_graph(root)
     lines = demo_lines(root, graph)
     host = write_evidence(evidence, fault.host.apply(lines) if fault.host else lines)
     if fault.agx:
         agx_lines = demo_lines(root, graph, platform="agx")
         write_evidence(evidence, agx_lines, name="run-20261121T080000Z-2.jsonl")
+    write_demo_strength(root, evidence, host)
+    write_demo_release(root)
+    if fault.sealed:
+        write_seal(evidence, read_store(evidence, with_seal=False))
     if fault.tamper is not None:
-        fault.tamper.apply(host)
+        fault.tamper.apply(host, root)
     if fault.stale:
         write_demo(root, files)
         graph = demo_graph(root)
-    return read_project(root, graph=graph, evidence=evidence, today=TODAY)
+    project = read_project(
+        root, graph=graph, evidence=evidence, today=TODAY, release_path=root / RELEASE
+    )
+    return dataclasses.replace(
+        project,
+        known_history=demo_history(graph, author=fault.author, written=fault.written),
+        known_commits=DEMO_COMMITS,
+    )
 
 
 def is_caught(fault: Fault, outcome: Outcome, release: Outcome) -> tuple[bool, str]:

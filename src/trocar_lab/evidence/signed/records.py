@@ -1,4 +1,4 @@
-"""Signed human records beside the needs: not applicable, waivers, manual test results."""
+"""Signed human records beside the needs: not applicable, waivers, manual results, judgements."""
 
 from __future__ import annotations
 
@@ -50,12 +50,43 @@ class ManualRecord(Frozen):
     date: dt.date
 
 
+class Baseline(Frozen):
+    """The last commit before change control: every later one names its change (rule P2)."""
+
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    reason: _Reason
+    name: _Name
+    date: dt.date
+
+
+class OverallResidualRisk(Frozen):
+    """Judgement on the residual risk as a whole, for one version and one risk file (rule K10).
+
+    Attributes:
+        release: Version that it is about.
+        fingerprint: Digest of the risk file that was judged, as rule K10 prints it.
+        statement: The judgement with its reason.
+        name: Who judged.
+        role: In which role.
+        date: When.
+    """
+
+    release: Annotated[str, Field(min_length=1)]
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    statement: _Reason
+    name: _Name
+    role: Annotated[str, Field(min_length=5)]
+    date: dt.date
+
+
 class Records(Frozen):
     """Every signed record."""
 
     not_applicable: tuple[NotApplicable, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     manual: tuple[ManualRecord, ...] = ()
+    overall: tuple[OverallResidualRisk, ...] = ()
+    baseline: Baseline | None = None
 
     def is_not_applicable(self, rule: str, key: str = "") -> bool:
         """Return whether a record covers the rule's population, or one key of it."""
@@ -78,6 +109,8 @@ def read_records(root: Path) -> Records:
         ("not_applicable", "not_applicable.toml", "not_applicable"),
         ("waivers", "waivers.toml", "waiver"),
         ("manual", "manual_records.toml", "record"),
+        ("overall", "residual_risk.toml", "overall"),
+        ("baseline", "change_control.toml", "baseline"),
     ):
         path = root / FOLDER / name
         if not path.is_file():
@@ -87,7 +120,7 @@ def read_records(root: Path) -> Records:
         except tomllib.TOMLDecodeError as exc:
             raise RecordError(f"{path}: {exc}") from exc
         if set(table) - {key}:
-            raise RecordError(f"{path}: only [[{key}]] tables, got {', '.join(sorted(table))}")
+            raise RecordError(f"{path}: only {key} tables, got {', '.join(sorted(table))}")
         tables[field] = table.get(key, [])
     try:
         return Records.model_validate(tables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from trocar_lab.evidence.graph.metamodel import Frozen, split_list
+from trocar_lab.evidence.graph.scan_cache import ScanCache
 
 _COMMENT: Final = re.compile(r"^\s*#\s*@need-ids:(?P<ids>.*)$")
 _REQUIREMENT: Final = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?(?P<spec>[^;]*)")
@@ -88,19 +90,31 @@ def _modules(
     modules: dict[str, frozenset[str]] = {}
     packages: set[str] = set()
     base = root / "src"
-    for path in sorted((base / package).rglob("*.py")):
-        name = ".".join(path.relative_to(base).with_suffix("").parts)
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        except SyntaxError as exc:
-            faults.append(f"{path.relative_to(root).as_posix()}: {exc}")
-            continue
-        if name.endswith(".__init__"):
-            packages.add(name.removesuffix(".__init__"))
-        elif not name.endswith(".__main__"):
-            classes = (node.name for node in tree.body if isinstance(node, ast.ClassDef))
-            modules[name] = frozenset(classes)
+    with ScanCache(root, f"modules-{package}", package) as cache:
+        for path in sorted((base / package).rglob("*.py")):
+            name = ".".join(path.relative_to(base).with_suffix("").parts)
+            text = path.read_text(encoding="utf-8")
+            key = hashlib.sha256(text.encode()).hexdigest()
+            try:
+                kept = cache.get(key)
+                classes = cache.put(key, _classes(text)) if kept is None else kept
+            except SyntaxError as exc:
+                faults.append(f"{path.relative_to(root).as_posix()}: {exc}")
+                continue
+            if name.endswith(".__init__"):
+                packages.add(name.removesuffix(".__init__"))
+            elif not name.endswith(".__main__"):
+                modules[name] = frozenset(classes)
     return modules, frozenset(packages)
+
+
+def _classes(text: str) -> list[str]:
+    """Return the names of the classes that a file defines at its top level.
+
+    Raises:
+        SyntaxError: It is no Python.
+    """
+    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
 
 
 def _comments(text: str, place: str) -> list[NeedComment]:

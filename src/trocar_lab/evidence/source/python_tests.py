@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, load_metamodel
+from trocar_lab.evidence.graph.scan_cache import ScanCache
 
 TEST_ROOTS: Final = ("tests", "verification")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -51,6 +53,13 @@ class TestFunction(Frozen):
     faults: tuple[str, ...] = ()
 
 
+class _Facts(NamedTuple):
+    """What a digest needs of one definition: its dump without positions, and the names in it."""
+
+    text: str
+    names: frozenset[str]
+
+
 class TestFile:
     """One parsed test file."""
 
@@ -59,6 +68,10 @@ class TestFile:
     def __init__(self, text: str, *, name: str) -> None:
         self.name = name
         self._tree = ast.parse(text)
+        self._facts: dict[ast.AST, _Facts] = {}
+        for node in ast.walk(self._tree):
+            if isinstance(node, _Function | ast.ClassDef) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
 
     @cached_property
     def functions(self) -> dict[str, tuple[_Function, ast.ClassDef | None]]:
@@ -105,26 +118,42 @@ class TestFile:
         if found is None:
             return None
         function, owner = found
-        members = {} if owner is None else {n: m for m in owner.body for n in _bound_names(m)}
-        known = {**self._definitions, **members}
-        automatic = {
-            name for name, node in known.items() if name == "pytestmark" or _is_autouse(node)
-        }
+        known = self._known(owner)
         parts: list[ast.AST] = [function]
         if owner is not None:
             parts += [*owner.decorator_list, *owner.bases]
         reached: set[str] = set()
-        waiting = automatic | {name for part in parts for name in _used_names(part)}
+        waiting = self._automatic(owner) | {n for part in parts for n in self._fact(part).names}
         while waiting:
             name = waiting.pop()
             if name in reached or name not in known or known[name] in {function, owner}:
                 continue
             reached.add(name)
-            parts.append(known[name])
-            waiting |= _used_names(known[name])
-        texts = [_normalised(part) for part in parts[: len(parts) - len(reached)]]
-        texts += sorted(_normalised(known[name]) for name in reached)
+            waiting |= self._fact(known[name]).names
+        texts = [self._fact(part).text for part in parts]
+        texts += sorted(self._fact(known[name]).text for name in reached)
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+    def _known(self, owner: ast.ClassDef | None) -> Mapping[str, ast.stmt]:
+        """Return each name that a body can reach: of the module, and of its class."""
+        members = {} if owner is None else {n: m for m in owner.body for n in _bound_names(m)}
+        return ChainMap(members, self._definitions)
+
+    def _automatic(self, owner: ast.ClassDef | None) -> set[str]:
+        """Return the names that every body of the scope uses: marks and automatic fixtures."""
+        own = {n for m in (owner.body if owner else ()) if _is_autouse(m) for n in _bound_names(m)}
+        return {"pytestmark"} | self._automatic_of_module | own
+
+    @cached_property
+    def _automatic_of_module(self) -> set[str]:
+        """Return the automatic fixtures that the module defines."""
+        return {name for name, node in self._definitions.items() if _is_autouse(node)}
+
+    def _fact(self, node: ast.AST) -> _Facts:
+        """Return text and names of a node; each node is looked at once."""
+        if node not in self._facts:
+            self._facts[node] = _Facts(ast.dump(node), frozenset(_used_names(node)))
+        return self._facts[node]
 
     def marks(self, function: _Function, owner: ast.ClassDef | None) -> list[ast.expr]:
         """Return the marker expressions on a function, on its class and on the module."""
@@ -177,16 +206,36 @@ def scan_tests(root: Path, model: Metamodel | None = None) -> tuple[list[TestFun
     table = model or load_metamodel()
     found: list[TestFunction] = []
     faults: list[str] = []
-    for folder in TEST_ROOTS:
-        for path in sorted((root / folder).rglob("test_*.py")):
-            name = path.relative_to(root).as_posix()
+    paths = [p for folder in TEST_ROOTS for p in sorted((root / folder).rglob("test_*.py"))]
+    with ScanCache(root, "tests", table.model_dump_json()) as cache:
+        for path in paths:
+            name, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+            key = hashlib.sha256(f"{name}\0{text}".encode()).hexdigest()
+            kept = cache.get(key)
+            if kept is not None:
+                found += _from_cache(kept)
+                continue
             try:
-                file = TestFile(path.read_text(encoding="utf-8"), name=name)
+                file = TestFile(text, name=name)
             except SyntaxError as exc:
                 faults.append(f"{name}: {exc}")
                 continue
-            found.extend(_marked_tests(file, table))
+            functions = list(_marked_tests(file, table))
+            cache.put(key, _for_cache(functions, file.imports))
+            found += functions
     return found, faults
+
+
+def _for_cache(functions: list[TestFunction], imports: frozenset[str]) -> dict[str, Any]:
+    """Return the functions of one file as JSON values, their common imports once."""
+    rows = [function.model_dump(mode="json", exclude={"imports"}) for function in functions]
+    return {"imports": sorted(imports), "functions": rows}
+
+
+def _from_cache(kept: dict[str, Any]) -> list[TestFunction]:
+    """Return the functions of one file from their JSON values."""
+    imports = frozenset(kept["imports"])
+    return [TestFunction.model_validate({**row, "imports": imports}) for row in kept["functions"]]
 
 
 def _marked_tests(file: TestFile, model: Metamodel) -> Iterator[TestFunction]:
@@ -285,15 +334,3 @@ def _is_autouse(node: ast.stmt) -> bool:
     return isinstance(node, _Function) and any(
         "autouse=True" in ast.unparse(d) for d in node.decorator_list
     )
-
-
-def _normalised(node: ast.AST) -> str:
-    """Return the dump of a node without positions and docstrings."""
-    copy = ast.parse(ast.unparse(node))
-    for part in ast.walk(copy):
-        if (
-            isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            and ast.get_docstring(part) is not None
-        ):
-            part.body = part.body[1:] or [ast.Pass()]
-    return ast.dump(copy)

@@ -1,36 +1,47 @@
 """Pytest plugin: markers checked against the needs, and append-only evidence on request.
 
 Load it with ``-p trocar_lab.evidence.store.pytest_plugin``; with ``--evidence DIR`` it writes one
-file a run.
+file a run. Two fixtures let a test leave what it observed: ``record_figure`` and
+``attach_evidence``.
 """
 
 from __future__ import annotations
 
 import ast
 import datetime as dt
+import math
+import numbers
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from trocar_lab.evidence.errors import GraphError
+from trocar_lab.evidence.errors import EvidenceError, GraphError
 from trocar_lab.evidence.graph.metamodel import Metamodel, load_metamodel
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.graph.needs_source import SourceScan, scan_sources
 from trocar_lab.evidence.source.python_tests import Claim, TestFile
+from trocar_lab.evidence.store.attachments import copy_attachments
 from trocar_lab.evidence.store.evidence_record import (
+    OUTCOMES,
+    Attachment,
     CollectedLine,
     EndLine,
-    EvidenceWriter,
+    Figure,
+    Line,
     OutcomeLine,
     RunLine,
     UncollectedLine,
+    need_lines,
 )
 from trocar_lab.evidence.store.identity import run_identity
+from trocar_lab.evidence.store.run_clocks import Moment, moment
+from trocar_lab.evidence.store.run_writer import EvidenceWriter
 
 _SIGNATURES: Final = {
     "verifies": "verifies(*ids, extent=..., technique=...): verifies SRS_, IFC_ or UNIT_ needs.",
@@ -38,12 +49,12 @@ _SIGNATURES: Final = {
     "proves_effect": "proves_effect(*ids, measure=..., acceptance=...): proves that RCM_ works.",
     "case": "case(id): this test implements the authored TC_ test case.",
 }
-_RANK: Final = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
-
-
-def now() -> str:
-    """Return the wall clock with its zone."""
-    return dt.datetime.now(tz=dt.UTC).isoformat(timespec="microseconds")
+_RECORDER: Final = "trocar-evidence"
+_REASON_LENGTH: Final = 500
+_TEXT_LENGTH: Final = 200
+_FIGURE_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+FigureRecorder = Callable[[str, Figure], None]
+Attach = Callable[[Path], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,8 +73,40 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(MarkerCheck(scan), "trocar-marker-check")
     folder = config.getoption("--evidence")
     if folder is not None:
+        if hasattr(config, "workerinput"):
+            raise pytest.UsageError("evidence is written by one process; run without workers")
         recorder = EvidenceRecorder(config, Path(folder), scan)
-        config.pluginmanager.register(recorder, "trocar-evidence")
+        config.pluginmanager.register(recorder, _RECORDER)
+
+
+@pytest.fixture
+def record_figure(record_property: Callable[[str, object], None]) -> FigureRecorder:
+    """Record a number or text that the test observed; a number has its unit in its name."""
+
+    def record(name: str, value: Figure) -> None:
+        """Record one figure.
+
+        Raises:
+            ValueError: The name is not in snake case.
+        """
+        if not _FIGURE_NAME.fullmatch(name):
+            raise ValueError(f"expected a name such as latency_ms_max, got {name!r}")
+        record_property(name, value)
+
+    return record
+
+
+@pytest.fixture
+def attach_evidence(request: pytest.FixtureRequest) -> Attach:
+    """Copy a file or folder beside the evidence; without ``--evidence`` nothing is copied."""
+    recorder = request.config.pluginmanager.get_plugin(_RECORDER)
+
+    def attach(path: Path) -> None:
+        """Attach one file or folder."""
+        if isinstance(recorder, EvidenceRecorder):
+            recorder.attach(request.node.nodeid, path)
+
+    return attach
 
 
 class MarkerCheck:
@@ -124,21 +167,38 @@ class EvidenceRecorder:
     def __init__(self, config: pytest.Config, folder: Path, scan: SourceScan) -> None:
         self._root = config.rootpath
         self._model = load_metamodel()
-        try:
-            self._graph = Graph(scan.by_id().values(), self._model)
-        except GraphError as exc:
-            raise pytest.UsageError(str(exc)) from exc
-        stamp = dt.datetime.now(tz=dt.UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        self._writer = EvidenceWriter(folder / f"run-{stamp}-{os.getpid()}.jsonl")
-        arguments = tuple(str(argument) for argument in config.invocation_params.args)
-        self._writer.write(
-            RunLine(started=now(), identity=run_identity(self._root), arguments=arguments)
-        )
         self._files: dict[str, TestFile] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
-        self._started: dict[str, str] = {}
+        self._started: dict[str, Moment] = {}
+        self._attached: dict[str, list[Attachment]] = {}
         self._deselected: list[pytest.Item] = []
         self._count = 0
+        stamp = dt.datetime.now(tz=dt.UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        self._path = folder / f"run-{stamp}-{os.getpid()}.jsonl"
+        try:
+            self._graph = Graph(scan.by_id().values(), self._model)
+            self._writer = EvidenceWriter(self._path)
+        except (GraphError, EvidenceError) as exc:
+            raise pytest.UsageError(str(exc)) from exc
+        begin = moment()
+        self._write(
+            RunLine(
+                run_id=uuid.uuid4().hex,
+                started=begin.wall,
+                monotonic_ns=begin.monotonic_ns,
+                identity=run_identity(self._root),
+                arguments=tuple(str(argument) for argument in config.invocation_params.args),
+            )
+        )
+
+    def attach(self, node: str, path: Path) -> None:
+        """Copy a file or folder beside the evidence, for the outcome of a node.
+
+        Raises:
+            EvidenceError: It is a link, too large, or cannot be copied.
+        """
+        attached = self._attached.setdefault(node, [])
+        attached += copy_attachments(path, self._path, node=node)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Remember what will not run, so that it shows as MISSING and not as absent."""
@@ -147,22 +207,27 @@ class EvidenceRecorder:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that was skipped or could not be collected."""
         if report.outcome != "passed":
-            self._writer.write(
-                UncollectedLine(
-                    path=report.nodeid, outcome=report.outcome, reason=_reason_of(report)[-500:]
-                )
-            )
+            reason = _reason_of(report)[-_REASON_LENGTH:]
+            self._write(UncollectedLine(path=report.nodeid, outcome=report.outcome, reason=reason))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record every node before the first test runs."""
+        """Record the needs that are claimed, then every node, before the first test runs."""
+        claimed = {
+            claim.need_id
+            for item in [*session.items, *self._deselected]
+            for claim in claims_of(item, self._model)
+        }
+        for line in need_lines(self._graph, claimed):
+            self._write(line)
         for item in session.items:
-            self._writer.write(self._collected(item, deselected=False))
+            self._write(self._collected(item, deselected=False))
         for item in self._deselected:
-            self._writer.write(self._collected(item, deselected=True))
+            self._write(self._collected(item, deselected=True))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Remember when a node started."""
-        self._started[nodeid] = now()
+        """Remember when a node started; what came before it is put on the disk when due."""
+        self._writer.sync_when_due()
+        self._started[nodeid] = moment()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the report of one phase."""
@@ -172,49 +237,61 @@ class EvidenceRecorder:
         """Write the outcome of a node once its phases are over."""
         reports = self._reports.pop(nodeid, [])
         phases = {str(report.when): phase_outcome(report) for report in reports}
-        worst = max(phases.values(), key=_RANK.index, default="error")
+        worst = max(phases.values(), key=OUTCOMES.index, default="error")
         telling = next((r for r in reports if phase_outcome(r) == worst), None)
         reason = "" if worst == "passed" or telling is None else _reason_of(telling)
+        started = self._started.pop(nodeid, None) or moment()
         self._count += 1
-        self._writer.write(
+        self._write(
             OutcomeLine(
                 node=nodeid,
                 outcome=worst,
                 phases=phases,
-                reason=reason[-500:],
-                started=self._started.pop(nodeid, now()),
-                duration_s=round(sum(report.duration for report in reports), 6),
+                started=started.wall,
+                duration_s=max(0.0, round(sum(report.duration for report in reports), 6)),
+                reason=reason[-_REASON_LENGTH:],
+                monotonic_ns=started.monotonic_ns,
+                properties=figures_of(reports[-1].user_properties if reports else ()),
+                attachments=tuple(self._attached.pop(nodeid, ())),
             )
         )
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Write the end line."""
-        self._writer.write(
-            EndLine(finished=now(), exit_status=int(exitstatus), node_count=self._count)
+        end = moment()
+        self._write(
+            EndLine(
+                finished=end.wall,
+                monotonic_ns=end.monotonic_ns,
+                exit_status=int(exitstatus),
+                node_count=self._count,
+            )
         )
         self._writer.close()
 
+    def _write(self, line: Line) -> None:
+        """Write one line; evidence that cannot be written ends the run, for it would prove nothing.
+
+        Raises:
+            pytest.exit.Exception: The disk refuses.
+        """
+        try:
+            self._writer.write(line)
+        except EvidenceError as exc:
+            pytest.exit(f"no evidence: {exc}", returncode=int(pytest.ExitCode.INTERNAL_ERROR))
+
     def _collected(self, item: pytest.Item, *, deselected: bool) -> CollectedLine:
         """Return the line of one collected node."""
-        claims = claims_of(item, self._model)
-        bound = self._graph.bound_needs({claim.need_id for claim in claims})
-        parents: dict[str, str] = {}
-        for need_id in bound:
-            parents.update(self._graph.ancestors(need_id))
         source_file, source_name = self._source(item)
         call = getattr(item, "callspec", None)
+        params = {} if call is None else {n: short_text(v) for n, v in call.params.items()}
         return CollectedLine(
             node=item.nodeid,
-            function=item.nodeid.split("[", 1)[0],
             source_file=source_file,
             source_name=source_name,
             digest=self._digest(source_file, source_name),
-            params={name: short_text(value) for name, value in call.params.items()}
-            if call is not None
-            else {},
-            claims=claims,
-            fingerprints=bound,
-            parents={need_id: value for need_id, value in parents.items() if need_id not in bound},
+            params=params,
+            claims=claims_of(item, self._model),
             deselected=deselected,
         )
 
@@ -257,6 +334,31 @@ def claims_of(item: pytest.Item, model: Metamodel) -> tuple[Claim, ...]:
     )
 
 
+def figures_of(recorded: Sequence[tuple[str, object]]) -> dict[str, Figure]:
+    """Return what a test recorded, by name; a name that is used again gets a number.
+
+    Args:
+        recorded: Names and values in order; what is neither finite number nor text becomes text.
+    """
+    found: dict[str, Figure] = {}
+    for name, value in recorded:
+        key, number = str(name), 1
+        while key in found:
+            number += 1
+            key = f"{name}_{number}"
+        found[key] = _figure(value)
+    return found
+
+
+def _figure(value: object) -> Figure:
+    """Return a finite number as it is, and anything else as text."""
+    if isinstance(value, int):
+        return str(value) if isinstance(value, bool) else int(value)
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    return value[:_TEXT_LENGTH] if isinstance(value, str) else short_text(value)
+
+
 def phase_outcome(report: pytest.TestReport) -> str:
     """Return passed, failed, error, skipped, xfailed or xpassed for one phase."""
     if hasattr(report, "wasxfail"):
@@ -270,7 +372,7 @@ def phase_outcome(report: pytest.TestReport) -> str:
 
 def short_text(value: object) -> str:
     """Return a short text of a parameter without memory addresses."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:200]
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:_TEXT_LENGTH]
 
 
 def _reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -243,3 +243,40 @@ def test_broken_installation_is_a_missing_engine(
     with pytest.raises(BackendUnavailableError, match="not installed") as caught:
         OnnxRuntimeBackend(pack.model, pack.manifest, BackendRequest())
     assert "pip install" in caught.value.advice
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", "SRS_ERROR_001", extent="partial", technique="example")
+@pytest.mark.controls("RCM_BACKEND_001")
+def test_refusals_say_what_was_expected_what_came_and_what_to_do(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is all that a person has to find the missing driver or the wrong option."""
+    cuda = BackendRequest(engine=Engine.ONNXRUNTIME_CUDA)
+    advice = "check the driver and the libraries of the provider, or ask for another engine"
+    cases: list[tuple[FakeRuntime, BackendRequest, str, str]] = [
+        (FakeRuntime([CPU]), cuda, f"expected {CUDA}, this ONNX Runtime offers ['{CPU}']", ""),
+        (
+            FakeRuntime([CUDA], active=[CPU]),
+            cuda,
+            f"expected {CUDA} to run, got ['{CPU}']",
+            advice,
+        ),
+        (
+            FakeRuntime([CPU], load_error=ValueError("no kernel")),
+            BackendRequest(),
+            "onnxruntime-cpu could not load the model: no kernel",
+            advice,
+        ),
+        (
+            FakeRuntime([TENSORRT]),
+            BackendRequest(engine=Engine.ONNXRUNTIME_TENSORRT, precision=Precision.BF16),
+            "expected onnxruntime-tensorrt to run bf16, it offers fp16, fp32 for this pack",
+            "ask for another precision, or for openvino-cpu",
+        ),
+    ]
+    for runtime, request, problem, what_to_do in cases:
+        with pytest.raises(BackendUnavailableError) as caught:
+            _open(runtime, pack, monkeypatch, request)
+        assert caught.value.problem == problem
+        assert caught.value.advice.startswith(what_to_do or "pip install")
+        assert not what_to_do or caught.value.advice == what_to_do

@@ -198,3 +198,57 @@ def test_output_memory_is_not_shared_with_the_engine(
     kept = first.copy()
     backend.infer(np.zeros_like(batch))
     np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", "SRS_ERROR_001", extent="partial", technique="example")
+@pytest.mark.controls("RCM_BACKEND_001")
+def test_refusals_say_what_was_expected_what_came_and_what_to_do(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is all that a person has to choose what this processor can run."""
+    cases = [
+        (
+            FakeOpenVino(precision="f16", threads=1),
+            "expected f32 on 2 threads, OpenVINO would run f16 on 1",
+            "ask for fp32, or for a thread count that this processor has",
+        ),
+        (
+            FakeOpenVino(load_error=ValueError("no kernel")),
+            "OpenVINO could not load the model: no kernel",
+            "ask for fp32, or for onnxruntime-cpu",
+        ),
+    ]
+    for engine, problem, advice in cases:
+        with pytest.raises(BackendUnavailableError) as caught:
+            _open(engine, pack, monkeypatch)
+        assert (caught.value.problem, caught.value.advice) == (problem, advice)
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", "SRS_ERROR_001", extent="partial", technique="example")
+def test_missing_engine_says_how_to_install_it(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO is an extra: most installations do not have it."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendUnavailableError) as caught:
+        OpenVinoBackend(
+            pack.model, pack.manifest, BackendRequest(engine=Engine.OPENVINO_CPU, thread_count=2)
+        )
+    assert caught.value.problem == "expected OpenVINO, it is not installed"
+    assert caught.value.advice == 'pip install "trocar[openvino]"'
+
+
+@pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="equivalence")
+def test_precision_that_is_a_plain_text_is_read_as_it_stands(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions of OpenVINO differ in what they give back: a type with a name, or the name."""
+    engine = FakeOpenVino()
+    named = engine.get_property
+
+    def plain(name: str) -> object:
+        value = named(name)
+        return value if name == "INFERENCE_NUM_THREADS" else engine.settings[name]
+
+    monkeypatch.setattr(engine, "get_property", plain)
+    assert _open(engine, pack, monkeypatch).info.precision == "fp32"

@@ -161,3 +161,87 @@ def test_engine_that_fails_on_the_case_has_not_passed(pack: VerifiedPack) -> Non
             reference_input=pack.content[pack.manifest.reference_input],
             reference_output=pack.content[pack.manifest.reference_output],
         )
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_SELFTEST_001")
+def test_masks_that_overlap_in_part_are_compared_at_the_threshold_itself(
+    pack: VerifiedPack,
+) -> None:
+    """A pixel at the threshold belongs to the mask, in the reference as in the output."""
+    threshold = np.float32(pack.manifest.threshold.value)
+    expected = np.zeros((1, 1, 64, 64), np.float32)
+    expected[..., :10, :10] = threshold
+    got = np.zeros_like(expected)
+    got[..., 5:20, :10] = threshold
+    report = _replay(pack, got, expected)
+    assert report.mask_pixel_count == 100
+    assert report.mask_dice == pytest.approx(2 * 50 / (100 + 150))
+
+
+@pytest.mark.verifies("SRS_PACK_004", "SRS_ERROR_001", extent="partial", technique="equivalence")
+@pytest.mark.controls("RCM_SELFTEST_001")
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((1, 64, 64, 4), np.uint8),
+        np.zeros((1, 64, 64, 3), np.int8),
+        np.zeros((1, 64, 64, 3), np.float32),
+    ],
+    ids=["shape", "sign", "dtype"],
+)
+def test_case_of_another_shape_or_type_is_refused(
+    pack: VerifiedPack, array: NDArray[np.uint8]
+) -> None:
+    """One of the two differences is enough: the engine would be compared on another tensor."""
+    with pytest.raises(IncompatiblePackError) as caught:
+        replay_reference_case(
+            MemoryBackend(tiny_reference()[1]),
+            pack.manifest,
+            reference_input=_npy(array),
+            reference_output=pack.content[pack.manifest.reference_output],
+        )
+    assert caught.value.diagnostics() == (
+        "error PACK_INCOMPATIBLE: the reference case of frame is not uint8 (1, 64, 64, 3)\n"
+        "  what to do: use another pack"
+    )
+
+
+@pytest.mark.verifies(
+    "SRS_PACK_004", "SRS_ERROR_001", extent="partial", technique="fault_injection"
+)
+@pytest.mark.parametrize("kind", ["archive", "text"])
+def test_case_that_is_no_array_is_refused(pack: VerifiedPack, kind: str) -> None:
+    """An archive of arrays is read by the same function, and is none."""
+    buffer = io.BytesIO(b"no array")
+    if kind == "archive":
+        np.savez(buffer, a=np.zeros((1, 64, 64, 3), np.uint8))
+    with pytest.raises(IncompatiblePackError, match="the reference case of frame is not") as caught:
+        replay_reference_case(
+            MemoryBackend(tiny_reference()[1]),
+            pack.manifest,
+            reference_input=buffer.getvalue(),
+            reference_output=pack.content[pack.manifest.reference_output],
+        )
+    assert caught.value.advice == "use another pack"
+
+
+@pytest.mark.verifies("SRS_BACKEND_005", "SRS_ERROR_001", extent="partial", technique="example")
+@pytest.mark.controls("RCM_PARITY_001")
+def test_refusal_names_engine_and_both_measures_with_their_limits() -> None:
+    """Whether the engine is a little off or quite wrong decides what to do next."""
+    report = ReferenceCaseReport(
+        prob_difference_max=0.12345,
+        prob_difference_limit=0.02,
+        mask_dice=0.5,
+        mask_dice_limit=0.98,
+        mask_pixel_count=1,
+    )
+    backend = MemoryBackend(np.zeros((1, 1, 64, 64), np.float32))
+    with pytest.raises(BackendUnavailableError) as caught:
+        require_parity(report, backend)
+    assert caught.value.diagnostics() == (
+        f"error BACKEND_UNAVAILABLE: {backend.info.engine} in {backend.info.precision} differs"
+        " from the reference case: probability by 0.123 (limit 0.02), mask Dice 0.5000 (limit 0.98)"
+        "\n  what to do: use another engine or precision; do not use this one"
+    )

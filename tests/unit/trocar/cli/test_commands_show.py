@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 
 from simulators.command_line import UNIT, CommandLine
 from simulators.packs import write_tiny_pack
-from trocar import __version__
-from trocar.cli.catalogue import need_ids
+from trocar import RESEARCH_NOTICE, __version__
+from trocar.cli.catalogue import find_unit, need_ids
 from trocar.cli.commands_show import pack_verify, selftest, show, units
 from trocar.packs.verify import verify_pack
 
@@ -46,6 +47,41 @@ def test_show_prints_card_ids_and_digest(trocar: CommandLine) -> None:
     ids = need_ids(UNIT)
     for need_id in ids["requirements"] + ids["risk_controls"]:
         assert need_id in answer.out
+
+
+@pytest.mark.verifies("SRS_PACK_005", "SRS_MAINT_001", extent="partial", technique="requirement")
+@pytest.mark.controls("RCM_CARD_001")
+def test_show_has_one_text_for_people_and_the_same_for_machines(trocar: CommandLine) -> None:
+    """What a person reads and what a program keeps must not say different things of one pack."""
+    pack = verify_pack(trocar.pack)
+    ids = need_ids(UNIT)
+    entry = find_unit(UNIT)
+    assert trocar("show", UNIT, "--pack", trocar.pack).out.split("\n") == [
+        f"{UNIT} (endoscopy): {entry.summary}",
+        f"pack tiny 0.0.1, digest {pack.digest}",
+        f"requirements  {', '.join(ids['requirements'])}",
+        f"risk controls {', '.join(ids['risk_controls'])}",
+        "",
+        *pack.card.split("\n"),
+        f"Contracts as JSON Schema: trocar show {UNIT} --json",
+        "",
+    ]
+    fields = trocar("show", UNIT, "--pack", trocar.pack, "--json").fields
+    assert fields == {
+        "trocar": __version__,
+        "notice": RESEARCH_NOTICE,
+        "unit": UNIT,
+        "application": "endoscopy",
+        "pack": "tiny 0.0.1",
+        "pack_digest": pack.digest,
+        "requirements": ids["requirements"],
+        "risk_controls": ids["risk_controls"],
+        "contracts": {
+            name: contract.model_json_schema() for name, contract in entry.contracts.items()
+        },
+        "manifest": json.loads(pack.manifest.model_dump_json()),
+        "card": pack.card,
+    }
 
 
 @pytest.mark.proves_effect(

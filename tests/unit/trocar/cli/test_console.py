@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
+from pathlib import Path
+from typing import Final
 
 import pytest
 import structlog
 
 from trocar import RESEARCH_NOTICE, __version__
-from trocar.cli.console import Console, configure_log
-from trocar.contracts.errors import SinkError
+from trocar.cli.console import Console, configure_log, printable
+from trocar.contracts.errors import ContractError, SinkError
+
+STEERING: Final = {
+    "\x1b[2K": r"\x1b[2K",
+    "a\rb": r"a\rb",
+    "a\nb": r"a\nb",
+    "\x00\x07\x08": r"\x00\x07\x08",
+    "\x7f": r"\x7f",
+    "\x9b2J": r"\x9b2J",
+    "\u2028\u2029": r"\u2028\u2029",
+    "a\u202egpj.exe": r"a\u202egpj.exe",
+    "\udcff": r"\udcff",
+}
+"""What a terminal or a reader would obey -> what is printed instead."""
 
 
 class _Terminal(io.StringIO):
@@ -76,6 +93,17 @@ def test_result_that_cannot_be_written_is_an_error(*, as_json: bool) -> None:
         console.result({}, ["line"])
 
 
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="fault_injection")
+def test_pipe_that_nobody_reads_is_pointed_at_nothing() -> None:
+    """What the stream still holds must not fail once more when the process ends."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as out:
+        with pytest.raises(SinkError, match="Broken pipe"):
+            Console(as_json=False, out=out, err=io.StringIO()).result({}, ["line"])
+        assert os.fstat(writing).st_rdev == Path(os.devnull).stat().st_rdev
+
+
 @pytest.mark.verifies("SRS_CLI_004", extent="partial", technique="example")
 def test_progress_is_shown_on_terminals_only() -> None:
     """A log file full of progress bars hides the one line that counts."""
@@ -115,3 +143,63 @@ def test_log_of_a_fault_holds_where_it_happened(capsys: pytest.CaptureFixture[st
         structlog.get_logger().exception("unexpected")
     (line,) = capsys.readouterr().err.splitlines()
     assert "test_console.py" in json.loads(line)["exception"]
+
+
+@pytest.mark.verifies("SRS_CLI_006", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("text", STEERING, ids=ascii)
+def test_what_steers_a_terminal_is_written_out(text: str) -> None:
+    """One of each kind, beginning with the one that was seen: ESC and erase the line."""
+    assert printable(text) == STEERING[text]
+    assert printable(printable(text)) == printable(text)
+
+
+@pytest.mark.verifies("SRS_CLI_006", extent="partial", technique="equivalence")
+def test_readable_names_stay_as_they_are() -> None:
+    """Most names are harmless, in any script; they must be found again in the folder."""
+    for name in ("clip 01 (left).mp4", "Größe 12.png", "内視鏡.png", r"C:\x1b.png", ""):
+        assert printable(name) == name
+
+
+@pytest.mark.verifies("SRS_CLI_006", extent="full", technique="property")
+def test_nothing_that_unicode_holds_gets_through() -> None:
+    """Each of its 1,114,112 code points: printed as it is, or as plain letters."""
+    shown = printable("".join(map(chr, range(sys.maxunicode + 1))))
+    assert shown.isprintable()
+    assert len(shown) > sys.maxunicode
+
+
+@pytest.mark.verifies("SRS_CLI_006", "UNIT_CLI_CONSOLE", extent="full", technique="fault_injection")
+@pytest.mark.parametrize("text", STEERING, ids=ascii)
+def test_every_way_to_the_screen_is_closed(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines, messages, errors, progress, JSON and log: what they print steers nothing."""
+    shown = _Terminal()
+    for as_json in (False, True):
+        console = Console(as_json=as_json, out=shown, err=shown)
+        console.notice()
+        console.result({text: text}, [text])
+        console.message(text)
+        console.failure(ContractError(text, advice=text))
+        _, end = console.progress(text, 4)
+        end()
+    configure_log(is_verbose=False)
+    structlog.get_logger().warning(text, name=text)
+    logged = capsys.readouterr().err
+    assert json.loads(logged)["name"] == text
+    # Ends of lines are the console's own, and carriage returns the progress bar's.
+    printed = (shown.getvalue() + logged).replace("\n", "").replace("\r", "")
+    assert STEERING[text] in printed
+    assert printed.isprintable()
+
+
+@pytest.mark.verifies("SRS_CLI_006", extent="partial", technique="fault_injection")
+def test_name_cannot_add_a_line_and_json_gives_it_whole() -> None:
+    """A name that holds an end of line must not read as a result of its own."""
+    name = "a\n  masks    all\x7f sound"
+    text, out, err = _console(as_json=False)
+    text.result({}, [name, "second"])
+    text.failure(ContractError(name, advice=name))
+    assert len(out.getvalue().splitlines()) == 2
+    assert len(err.getvalue().splitlines()) == 2
+    machine, out, _ = _console(as_json=True)
+    machine.result({"name": name}, [])
+    assert json.loads(out.getvalue())["name"] == name

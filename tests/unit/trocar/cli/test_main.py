@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
@@ -14,6 +17,7 @@ from simulators.command_line import UNIT, Answer, CommandLine
 from simulators.media import cut_clip, write_clip, write_picture
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.cli import commands_run, commands_show, main
+from trocar.contracts.errors import InvariantError
 from trocar.contracts.ports import FrameSource, Sink
 from trocar.contracts.ports import Unit as UnitPort
 from trocar.streaming.scheduler import run_stream
@@ -139,6 +143,34 @@ def test_fault_of_trocar_says_so_and_keeps_its_place_for_the_report(
     assert answer.out == ""
 
 
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="fault_injection")
+@pytest.mark.verifies("SRS_LOG_001", extent="partial", technique="fault_injection")
+def test_broken_invariant_leaves_its_place_in_the_log(
+    trocar: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of our own that fails is reported like any other fault of Trocar, with its place."""
+    broken = InvariantError("two masks for one frame", advice="report it")
+    monkeypatch.setattr(commands_show, "units", _raise(broken))
+    answer = trocar("units")
+    _, logged, *shown = answer.err.splitlines()
+    assert answer.code == InvariantError.exit_code
+    assert json.loads(logged)["event"] == "invariant"
+    assert "test_main.py" in json.loads(logged)["exception"]
+    assert shown == ["error INVARIANT: two masks for one frame", "  what to do: report it"]
+
+
+@pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="requirement")
+def test_file_itself_runs_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started as a file it ends with the exit code of the command, not with 0 for everything."""
+    monkeypatch.setattr(sys, "argv", ["trocar", "run"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(main.__file__), run_name="__main__")
+    assert ended.value.code == 2
+    assert RESEARCH_NOTICE in capsys.readouterr().err
+
+
 @pytest.mark.verifies("SRS_CLI_002", extent="partial", technique="fault_injection")
 def test_interrupt_before_the_run_ends_without_traceback(
     trocar: CommandLine, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +235,56 @@ def test_wrong_command_line_is_usage(trocar: CommandLine, words: tuple[str, ...]
     assert answer.out == ""
 
 
+@pytest.mark.verifies("SRS_CLI_006", "SRS_ERROR_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize(
+    "name",
+    ["still\x1b[2K\rsound\nmasks\x7f.png", "\u202egnp.evil.png"],
+    ids=["control characters", "direction of writing"],
+)
+def test_name_that_steers_a_terminal_is_shown_as_text(
+    trocar: CommandLine, tmp_path: Path, name: str
+) -> None:
+    """A run on it, the refusal of it, and what the machine gets: no byte of it is obeyed."""
+    write_picture(tmp_path / "plain.png")
+    plain = trocar.run(tmp_path / "plain.png", tmp_path / "plain")
+    still = (tmp_path / "plain.png").rename(tmp_path / name)
+    answers = [
+        trocar.run(still, tmp_path / "out"),
+        trocar.run(tmp_path / f"missing{name}", tmp_path / "none"),
+        trocar.run(still, tmp_path / "out", "--replace", "--json"),
+    ]
+    assert [answer.code for answer in answers] == [0, 65, 0]
+    for answer in answers:
+        assert (answer.out + answer.err).replace("\n", "").isprintable()
+    assert repr(name)[1:-1] in answers[0].out
+    assert len(answers[0].out.splitlines()) == len(plain.out.splitlines())
+    answers[1].require_clean_error(65, "CONTRACT")
+    assert len(answers[1].err.splitlines()) == 3
+    assert answers[2].fields["runs"][0]["name"] == name
+
+
+@pytest.mark.verifies("SRS_CLI_006", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", UNIT, "x", "-o", "y", "left\x1b[2Kover"),
+        ("selftest", "--engine", "\x1b[2K"),
+        ("\x1b[2K",),
+        ("stream", UNIT, "--source", "file:x", "--sink", "jsonl:x", "--loop", "\x1b[2K"),
+        ("selftest", "--\x1b[2K=1"),
+    ],
+    ids=ascii,
+)
+def test_usage_error_repeats_no_word_as_it_stands(
+    trocar: CommandLine, words: tuple[str, ...]
+) -> None:
+    """A script that passes on a name with a blank in it must not hand the terminal over."""
+    answer = trocar(*words)
+    assert answer.code == 2
+    assert r"\x1b[2K" in answer.err
+    assert answer.err.replace("\n", "").isprintable()
+
+
 @pytest.mark.verifies("SRS_CLI_004", "SRS_NOTICE_001", extent="full", technique="requirement")
 @pytest.mark.proves_effect(
     "RCM_NOTICE_001",
@@ -218,7 +300,7 @@ def test_each_command_gives_one_object_and_the_notice(
     commands: list[tuple[object, ...]] = [
         ("demo", "-o", tmp_path / "demo", *pack),
         ("run", UNIT, clip, "-o", tmp_path / "run", "--replace", *pack),
-        ("stream", UNIT, "--source", f"file:{clip}", "--sink", f"masks:{tmp_path / 'm'}", *pack),
+        ("stream", UNIT, "--source", f"file:{clip}", "--sink", "jsonl:/dev/null", *pack),
         ("units",),
         ("show", UNIT, *pack),
         ("pack", "verify", trocar.pack),

@@ -43,6 +43,21 @@ def test_agrees_with_an_independent_implementation(height: int, width: int) -> N
     assert np.abs(got.astype(int) - expected).max() <= 2
 
 
+@pytest.mark.verifies("SRS_POLYP_002", extent="partial", technique="requirement")
+@pytest.mark.controls("RCM_GEOMETRY_001")
+@pytest.mark.parametrize(("height", "width"), [(512, 512), (1024, 1024), (2048, 512)])
+def test_noise_is_averaged_over_the_area(height: int, width: int) -> None:
+    """Noise tells area averaging from other ways, which smooth pictures do not.
+
+    Where two, four or eight pixels meet in one it is the plain mean, to one grey level; in between,
+    libswscale weighs the pixels at the border of an area otherwise than a plain mean would.
+    """
+    image = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    got = RgbResizer(height_px=256, width_px=256).resize(image)
+    blocks = image.reshape(256, height // 256, 256, width // 256, 3)
+    assert np.abs(got - blocks.mean(axis=(1, 3))).max() <= 1
+
+
 @pytest.mark.verifies("SRS_POLYP_002", extent="full", technique="requirement")
 @pytest.mark.controls("RCM_GEOMETRY_001")
 @pytest.mark.parametrize(("height", "width"), SIZES)

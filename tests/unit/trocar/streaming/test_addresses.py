@@ -9,7 +9,13 @@ import pytest
 from simulators.media import write_clip
 from trocar.contracts.errors import ContractError, DecodeError, SinkError
 from trocar.contracts.ports import Sink
-from trocar.streaming.addresses import latency_sink, open_sink, open_source, overlay_sink
+from trocar.streaming.addresses import (
+    earlier_results,
+    latency_sink,
+    open_sink,
+    open_source,
+    overlay_sink,
+)
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.latency_summary import LatencySummarySink
@@ -128,6 +134,45 @@ def test_output_without_its_folder_is_refused_at_once(
         _sink(f"{scheme}:{tmp_path / name}", clip)
     assert caught.value.advice
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.verifies("SRS_SINK_006", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("mp4:{0}/o.mp4", {"o.mp4"}),
+        ("jsonl:{0}/o.mp4", {"o.mp4"}),
+        ("latency:{0}", {"latency.html", "latency.json"}),
+        ("masks:{0}", {"a.png", "b.png"}),
+        ("mp4:{0}/other.mp4", set()),
+        ("jsonl:{0}/empty.jsonl", set()),
+        ("jsonl:/dev/null", set()),
+        ("latency:{0}/nowhere", set()),
+        ("masks:{0}/nowhere", set()),
+        ("masks:{0}/folder.png", set()),
+    ],
+)
+def test_earlier_results_are_found_where_a_sink_would_write(
+    tmp_path: Path, address: str, found: set[str]
+) -> None:
+    """An empty file, a device and a folder are no results."""
+    for name in ("o.mp4", "latency.json", "latency.html", "a.png", "b.png", "notes.txt"):
+        (tmp_path / name).write_text("x", encoding="ascii")
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder.png").mkdir()
+    results = earlier_results(address.format(tmp_path))
+    assert {path.name for path in results} == found
+    assert all(path.parent == tmp_path for path in results)
+
+
+@pytest.mark.verifies("SRS_SINK_006", extent="partial", technique="fault_injection")
+def test_place_that_cannot_be_looked_at_is_a_typed_error(tmp_path: Path) -> None:
+    """A name that no file can have is found before the first frame; an unknown scheme too."""
+    with pytest.raises(SinkError, match="cannot write") as caught:
+        earlier_results(f"jsonl:{tmp_path / ('y' * 300)}")
+    assert caught.value.advice
+    with pytest.raises(ContractError, match="expected mp4:PATH"):
+        earlier_results("avi:x")
 
 
 @pytest.mark.verifies("SRS_STREAM_008", extent="partial", technique="inspection")

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from simulators.source import noise_pixels, raw_frame
 from trocar.contracts.errors import ContractError, InvariantError
 from trocar.contracts.frame import Frame
-from trocar.contracts.limits import FRAME_SIDE_PX_MAX, FRAME_SIDE_PX_MIN
+from trocar.contracts.limits import (
+    FRAME_PIXEL_COUNT_MAX,
+    FRAME_SIDE_PX_MAX,
+    FRAME_SIDE_PX_MIN,
+)
 from trocar.contracts.outcome import Reason, Withheld
 from trocar.streaming.admission import admit
 from trocar.streaming.pacing import undecodable
@@ -103,3 +107,42 @@ def test_frame_without_a_source_name_is_refused() -> None:
     """A record without a source proves nothing."""
     with pytest.raises(ContractError, match="source_id"):
         admit(raw_frame(0, source_id=""))
+
+
+@pytest.mark.verifies("SRS_STREAM_004", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_ADMIT_001")
+@pytest.mark.parametrize(
+    ("height_px", "width_px", "is_admitted"),
+    [
+        (FRAME_SIDE_PX_MIN, FRAME_SIDE_PX_MAX, True),
+        (FRAME_SIDE_PX_MAX, FRAME_SIDE_PX_MIN, True),
+        (FRAME_PIXEL_COUNT_MAX // 8192, 8192, True),
+        (FRAME_PIXEL_COUNT_MAX // 8192 + 1, 8192, False),
+    ],
+)
+def test_largest_frames_are_admitted(height_px: int, width_px: int, *, is_admitted: bool) -> None:
+    """The longest side and the largest area are inside; one row more is not."""
+    pixels = np.broadcast_to(_zeros(1, 1, 3), (height_px, width_px, 3))
+    admitted = admit(raw_frame(0, pixels=pixels))
+    assert isinstance(admitted, Frame) is is_admitted
+    if isinstance(admitted, Withheld):
+        expected = "expected sides of 32 to 8192 px, 16777216 px in all, got 8192x2049"
+        assert admitted.detail == expected
+
+
+@pytest.mark.verifies("SRS_STREAM_004", extent="partial", technique="example")
+def test_type_that_cannot_be_is_named() -> None:
+    """NaN among float32 says first that it is no picture of bytes."""
+    withheld = admit(raw_frame(0, pixels=_nan_frame()))
+    assert isinstance(withheld, Withheld)
+    assert withheld.detail == "expected uint8, got float32 with NaN or infinity"
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="example")
+def test_faulty_source_is_named_with_what_to_do() -> None:
+    """The person at the screen must find out which source, and where to report it."""
+    with pytest.raises(InvariantError, match="source delivered frame index -1"):
+        admit(raw_frame(-1))
+    with pytest.raises(ContractError, match="source delivered frame 7 with fields") as caught:
+        admit(raw_frame(7, source_id=""))
+    assert caught.value.advice == ("report the source's name and kind; the run cannot be recorded")

@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from simulators.source import noise_pixels, raw_frame
 from trocar.contracts.errors import InvariantError
 from trocar.contracts.frame import Frame
-from trocar.contracts.limits import NS_PER_MS
+from trocar.contracts.limits import (
+    BLACK_LEVEL_MAX,
+    BLACK_SPREAD_MAX,
+    NS_PER_MS,
+    SATURATED_FRACTION_MAX,
+)
 from trocar.contracts.outcome import Reason
+from trocar.imaging.quality import FrameQuality
 from trocar.streaming.admission import admit
 from trocar.streaming.health import StreamHealth
 from trocar.streaming.pacing import StreamKind
@@ -154,3 +160,58 @@ def test_frozen_after_no_time_is_refused() -> None:
     """Every frame would be frozen."""
     with pytest.raises(InvariantError):
         StreamHealth(kind=StreamKind.VIDEO, frozen_after_ms=0)
+
+
+def _reason_for(*, mean: float, spread: float, saturated: float) -> Reason | None:
+    """Return why a frame with these measures is withheld."""
+    quality = FrameQuality(
+        level_mean=mean, level_spread=spread, saturated_fraction=saturated, fingerprint=b"one"
+    )
+    health = StreamHealth(
+        kind=StreamKind.VIDEO,
+        frozen_after_ms=FROZEN_AFTER_MS,
+        measure_quality=lambda _pixels: quality,
+    )
+    (reason,) = _reasons(health, [_frame(0)])
+    return reason
+
+
+@pytest.mark.verifies("SRS_STREAM_005", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_QUALITY_001")
+@pytest.mark.parametrize("mean", [BLACK_LEVEL_MAX, float(np.nextafter(BLACK_LEVEL_MAX, 255))])
+@pytest.mark.parametrize("spread", [BLACK_SPREAD_MAX, float(np.nextafter(BLACK_SPREAD_MAX, 255))])
+def test_black_is_at_most_both_limits(mean: float, spread: float) -> None:
+    """The limits themselves are black; a dark picture with something in it is not."""
+    is_black = mean <= 10.0 and spread <= 4.0
+    expected = Reason.FRAME_BLACK if is_black else None
+    assert _reason_for(mean=mean, spread=spread, saturated=0.0) is expected
+
+
+@pytest.mark.verifies("SRS_STREAM_005", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_QUALITY_001")
+def test_saturated_is_above_its_limit() -> None:
+    """Exactly 60 % is still answered, the next number is not."""
+    over = float(np.nextafter(SATURATED_FRACTION_MAX, 1))
+    assert SATURATED_FRACTION_MAX == 0.60
+    assert _reason_for(mean=200.0, spread=50.0, saturated=0.60) is None
+    assert _reason_for(mean=200.0, spread=50.0, saturated=over) is Reason.FRAME_SATURATED
+
+
+@pytest.mark.verifies("SRS_OUTCOME_001", extent="partial", technique="example")
+@pytest.mark.parametrize(
+    ("second", "detail"),
+    [
+        (_frame(3, at_ms=120), "frame 3 after frame 3"),
+        (_frame(4, at_ms=119), "acquired 1000000 ns before the frame that came before it"),
+        (_frame(4, at_ms=120, media_ms=80), "time 80000000 ns after time 120000000 ns"),
+        (_frame(4, at_ms=221, pixels=noise_pixels(3)), "identical for 101 ms"),
+    ],
+    ids=["index", "capture_time", "media_time", "frozen"],
+)
+def test_detail_holds_the_figures(second: Frame, detail: str) -> None:
+    """Who looks for the cause needs how far a frame was off, and not only that it was."""
+    health = _health()
+    assert health.check(_frame(3, pixels=noise_pixels(3))) is None
+    withheld = health.check(second)
+    assert withheld is not None
+    assert withheld.detail == detail

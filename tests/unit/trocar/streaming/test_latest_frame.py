@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
@@ -10,6 +13,7 @@ from trocar.contracts.errors import InvariantError
 from trocar.streaming.latest_frame import LatestFrameSlot, Taken
 
 WAIT_S = 5.0
+_T = TypeVar("_T")
 
 
 @pytest.mark.verifies("SRS_STREAM_001", extent="full", technique="state_table")
@@ -69,6 +73,40 @@ def test_put_into_a_closed_slot_hands_the_item_itself_back() -> None:
     assert slot.take(WAIT_S) is None
 
 
+@pytest.mark.verifies("SRS_STREAM_001", extent="partial", technique="state_table")
+@pytest.mark.controls("RCM_STALE_002")
+@pytest.mark.parametrize(
+    ("event", "taken"),
+    [
+        (lambda slot: slot.put(5), Taken(item=5, displaced_count=0)),
+        (lambda slot: slot.close(), None),
+    ],
+    ids=["put", "close"],
+)
+def test_take_waits_for_an_item_or_the_end(
+    event: Callable[[LatestFrameSlot[int]], object], taken: Taken[int] | None
+) -> None:
+    """An empty slot does not let go at once: the loop would ask again and again for nothing."""
+    slot: LatestFrameSlot[int] = LatestFrameSlot()
+    assert slot.is_closed is False
+    is_over: list[bool] = []
+
+    class _OtherThread(threading.Condition):
+        """Lets the event happen while ``take`` waits."""
+
+        def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
+            """Ask before and after the event."""
+            assert timeout == WAIT_S
+            is_over.append(bool(predicate()))
+            event(slot)
+            is_over.append(bool(predicate()))
+            return predicate()
+
+    slot._condition = _OtherThread()
+    assert slot.take(WAIT_S) == taken
+    assert is_over == [False, True]
+
+
 @pytest.mark.verifies("SRS_STREAM_001", extent="partial", technique="fault_injection")
 def test_close_wakes_a_waiter() -> None:
     """A run that ends must not wait for a frame that never comes."""
@@ -83,10 +121,10 @@ def test_close_wakes_a_waiter() -> None:
 
 
 @pytest.mark.verifies("SRS_STREAM_001", extent="partial", technique="boundary")
-@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("inf")])
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, threading.TIMEOUT_MAX, float("inf")])
 def test_wait_without_an_end_is_refused(timeout_s: float) -> None:
     """A wait without a timeout hangs the run when the source hangs."""
-    with pytest.raises(InvariantError):
+    with pytest.raises(InvariantError, match=re.escape(f"wait of {timeout_s} s asked for")):
         LatestFrameSlot[int]().take(timeout_s)
 
 

@@ -67,12 +67,26 @@ def test_saved_list_can_be_read_again(tmp_path: Path) -> None:
 @pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="fault_injection")
 def test_list_that_cannot_be_saved_is_a_typed_error(tmp_path: Path) -> None:
     """The user learns that the record is not complete."""
-    with pytest.raises(SinkError, match="dropped"):
-        DropLedger().save(tmp_path / "missing" / "dropped.csv")
+    path = tmp_path / "missing" / "dropped.csv"
+    with pytest.raises(SinkError) as caught:
+        DropLedger().save(path)
+    assert caught.value.problem == (
+        f"the ledger of dropped frames could not be written to {path}: No such file or directory"
+    )
+    assert caught.value.advice == "free disk space or choose another output folder"
 
 
 @pytest.mark.verifies("SRS_LIMITS_001", extent="partial", technique="boundary")
 def test_ledger_without_a_line_is_refused() -> None:
     """A ledger that lists nothing is a mistake of ours."""
-    with pytest.raises(InvariantError):
+    with pytest.raises(InvariantError, match="ledger of 0 lines asked for"):
         DropLedger(length_max=0)
+
+
+@pytest.mark.verifies("SRS_STREAM_002", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_LEDGER_001")
+def test_faulty_index_and_time_are_listed_as_they_came() -> None:
+    """A source at fault may deliver numbers below zero; its frame is entered all the same."""
+    ledger = DropLedger()
+    ledger.drop(raw_frame(-1, captured_at_ns=-5), DropReason.STOPPED)
+    assert list(ledger.dropped_frames()) == [DroppedFrame(-1, -5, DropReason.STOPPED)]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from simulators.unit import frame_record, polyp_mask
+from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import ContractError, InvariantError, SinkError
 from trocar.contracts.outcome import Reason, Withheld
 from trocar.streaming.mask_files import MaskFilesSink, MaskNaming, require_unique_stems
@@ -29,6 +30,26 @@ def test_mask_has_the_size_of_its_input_and_two_levels(tmp_path: Path) -> None:
     assert (pixels[:90, :140].min(), pixels[110:].max(), pixels[:, 160:].max()) == (255, 0, 0)
     assert [p.name for p in (tmp_path / "masks").iterdir()] == ["a.png"]
     assert sink.written_count == 1
+
+
+@pytest.mark.verifies("SRS_POLYP_009", extent="full", technique="requirement")
+@pytest.mark.verifies("SRS_NOTICE_001", extent="partial", technique="requirement")
+@pytest.mark.controls("RCM_MASKTEXT_001", "RCM_NOTICE_001")
+def test_mask_file_names_what_made_it(tmp_path: Path) -> None:
+    """Notice, software, frame and pack; not the input, whose name may be a person's."""
+    record = frame_record(7, source_id="DOE JANE.jpg")
+    sink = MaskFilesSink(tmp_path, source_ids=["DOE JANE.jpg"])
+    sink.write(record, None)
+    sink.close()
+    with Image.open(tmp_path / "DOE JANE.png") as image:
+        text = dict(image.info)
+    unit = record.unit
+    assert text == {
+        "Disclaimer": RESEARCH_NOTICE,
+        "Software": f"trocar {unit.unit_version}, {unit.unit}, {unit.pack_id}",
+        "Description": "output of a model, not a reference; frame 7",
+        "Comment": f"pack sha256 {unit.pack_digest}",
+    }
 
 
 @pytest.mark.verifies("SRS_SINK_005", extent="full", technique="requirement")

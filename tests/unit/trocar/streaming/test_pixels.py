@@ -95,3 +95,61 @@ def test_frame_that_grew_beyond_the_limit_is_not_converted() -> None:
     """A stream may change its size after the header was checked."""
     with pytest.raises(DecodeError, match="8194x2"):
         RgbConverter().convert(VideoFrame(8194, 2, "gray"))
+
+
+@pytest.mark.verifies("SRS_SOURCE_001", extent="partial", technique="boundary")
+@pytest.mark.controls("RCM_GEOMETRY_001")
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(
+    ("scale", "leaning_one", "leaning_two", "second", "is_accepted"),
+    [
+        (100, 0, 0, 100, True),
+        (100, 1, 0, 100, True),
+        (100, 0, -1, 100, True),
+        (100, 0, 0, 99, True),
+        (100, 0, 0, -99, True),
+        (99, 0, 0, 100, True),
+        (1, 0, 0, 1, True),
+        (100, 2, 0, 100, False),
+        (100, 0, -2, 100, False),
+        (100, 0, 0, 98, False),
+        (98, 0, 0, 100, False),
+        (100, 100, 0, 100, False),
+        (100, 0, 100, 100, False),
+    ],
+)
+def test_matrix_may_lean_by_one_percent_and_no_more(
+    scale: int,
+    leaning_one: int,
+    leaning_two: int,
+    second: int,
+    *,
+    is_accepted: bool,
+    is_turned: bool,
+) -> None:
+    """Rounding in a camera is a quarter turn still; a shear or a stretch is not."""
+    rows = [[scale, leaning_one, 0], [leaning_two, second, 0], [0, 0, 1 << 30]]
+    matrix = np.array(rows, dtype=np.int32)
+    if is_turned:
+        matrix[:2, :2] = matrix[:2, 1::-1]
+    if not is_accepted:
+        with pytest.raises(DecodeError, match="quarter turns"):
+            oriented(_corner(), matrix)
+        return
+    expected = _corner()[::-1] if second < 0 and not is_turned else _corner()
+    if is_turned:
+        expected = _corner().transpose(1, 0, 2)
+        expected = expected[:, ::-1] if second < 0 else expected
+    assert np.array_equal(oriented(_corner(), matrix), expected)
+
+
+@pytest.mark.verifies("SRS_ERROR_001", extent="partial", technique="example")
+def test_refused_matrix_is_shown_with_what_to_do() -> None:
+    """The four numbers tell a video tool's user which turn was stored."""
+    matrix = np.array([[1, 2, 0], [3, 4, 0], [0, 0, 1 << 30]], dtype=np.int32)
+    with pytest.raises(DecodeError) as caught:
+        oriented(_corner(), matrix)
+    assert caught.value.problem == ("expected a display matrix of quarter turns, got (1, 2; 3, 4)")
+    assert caught.value.advice == (
+        "rotate the recording by quarter turns with a video tool and run again"
+    )

@@ -17,6 +17,7 @@ TEXT = (
 )
 
 
+@pytest.mark.verifies("SRS_TRACE_010", extent="partial", technique="requirement")
 def test_table_holds_the_types_with_their_prefixes() -> None:
     """A type that vanished would make every rule about it pass over nothing."""
     prefixes = {rule.prefix for rule in load_metamodel().type.values()}
@@ -47,6 +48,9 @@ def test_table_holds_the_types_with_their_prefixes() -> None:
     assert prefixes == {f"{word}_" for word in words}
 
 
+@pytest.mark.verifies(
+    "SRS_TRACE_010", "SRS_TRACE_017", extent="partial", technique="fault_injection"
+)
 @pytest.mark.parametrize(
     ("old", "new", "phrase"),
     [
@@ -69,6 +73,7 @@ def test_table_that_contradicts_itself_is_refused(old: str, new: str, phrase: st
         parse_metamodel(TEXT.replace(old, new, 1))
 
 
+@pytest.mark.verifies("SRS_TRACE_029", extent="full", technique="equivalence")
 @pytest.mark.parametrize(
     ("severity", "p1", "p2", "level"),
     [
@@ -88,6 +93,7 @@ def test_risk_level_is_computed_from_the_matrices(
     assert risk.is_acceptable(level) is (level == "low")
 
 
+@pytest.mark.verifies("SRS_TRACE_029", extent="partial", technique="boundary")
 @pytest.mark.parametrize("values", [(0, 1, 1), (1, 6, 1), (1, 1, 0)])
 def test_value_outside_its_scale_is_refused(values: tuple[int, int, int]) -> None:
     """Index 0 or -1 of a matrix would give a level that looks right."""
@@ -96,6 +102,7 @@ def test_value_outside_its_scale_is_refused(values: tuple[int, int, int]) -> Non
         load_metamodel().risk.level_of(severity=severity, p1=p1, p2=p2)
 
 
+@pytest.mark.verifies("SRS_TRACE_010", extent="partial", technique="equivalence")
 @pytest.mark.parametrize(
     ("name", "value", "is_good"),
     [

@@ -17,7 +17,7 @@ from trocar_lab.evidence.selftest.demo import demo_lines, write_evidence
 from trocar_lab.evidence.selftest.faults import Fault, HostEdit, TextEdit
 from trocar_lab.evidence.selftest.gate import CLEAN, TODAY, seeded_project
 from trocar_lab.evidence.signed.records import ManualRecord, Waiver, read_records
-from trocar_lab.evidence.store.evidence_record import Line
+from trocar_lab.evidence.store.evidence_record import Line, RunLine
 
 FAIL = HostEdit(do="outcome", node="[1]", outcome="failed")
 
@@ -34,7 +34,7 @@ def _with_runs(root: Path, *runs: list[Line]) -> Project:
         path.unlink()
     for index, lines in enumerate(runs):
         started = f"2026-11-21T0{index}:00:00+00:00"
-        first = lines[0].model_copy(update={"started": started})
+        first = _first(lines).model_copy(update={"started": started})
         write_evidence(root / "evidence", [first, *lines[1:]], name=f"run-{index}.jsonl")
     return read_project(root, graph=graph, evidence=root / "evidence", today=TODAY)
 
@@ -44,6 +44,14 @@ def _lines(root: Path, edit: HostEdit | None = None, platform: str = "host") -> 
     graph = seeded_project(CLEAN, root).graph
     lines = demo_lines(root, graph, platform=platform)
     return edit.apply(lines) if edit else lines
+
+
+@pytest.mark.verifies("SRS_TRACE_001", extent="partial", technique="fault_injection")
+def _first(lines: list[Line]) -> RunLine:
+    """Return the first line of a run."""
+    first = lines[0]
+    assert isinstance(first, RunLine)
+    return first
 
 
 def test_rerun_of_the_same_code_does_not_wash_out_a_failure(tmp_path: Path) -> None:
@@ -58,24 +66,29 @@ def test_rerun_of_the_same_code_does_not_wash_out_a_failure(tmp_path: Path) -> N
 def test_failure_of_other_code_is_history(tmp_path: Path) -> None:
     """A test that was red before its body was mended is green after."""
     good, bad = _lines(tmp_path), _lines(tmp_path, FAIL)
-    identity = bad[0].model_dump()["identity"] | {"device_sha256": "other"}
-    bad[0] = bad[0].model_validate(bad[0].model_dump() | {"identity": identity})
+    identity = _first(bad).identity.model_copy(update={"device_sha256": "other"})
+    bad[0] = _first(bad).model_copy(update={"identity": identity})
     project = _with_runs(tmp_path, bad, good)
     assert project.proofs.verdict("SRS_DEMO_001", "verifies").verdict is Verdict.PASS
 
 
+@pytest.mark.verifies("SRS_TRACE_001", extent="partial", technique="fault_injection")
 def test_newest_run_decides_when_it_is_the_worse_one(tmp_path: Path) -> None:
     """An old pass is no excuse."""
     project = _with_runs(tmp_path, _lines(tmp_path), _lines(tmp_path, FAIL))
     assert project.proofs.verdict("SRS_DEMO_001", "verifies").verdict is Verdict.FAIL
 
 
+@pytest.mark.verifies(
+    "SRS_TRACE_001", "SRS_TRACE_008", extent="partial", technique="fault_injection"
+)
 def test_failure_on_one_platform_is_not_hidden_by_the_other(tmp_path: Path) -> None:
     """The worst platform counts."""
     project = _with_runs(tmp_path, _lines(tmp_path, FAIL), _lines(tmp_path, platform="agx"))
     assert project.proofs.verdict("SRS_DEMO_001", "verifies").verdict is Verdict.FAIL
 
 
+@pytest.mark.verifies("SRS_TRACE_007", extent="partial", technique="requirement")
 @pytest.mark.parametrize(
     ("outcome", "is_present", "verdict"),
     [
@@ -122,6 +135,7 @@ def _waived(project: Project, rule_id: str, need: str, *, expires: dt.date) -> R
     return run_rule(_rule(rule_id), dataclasses.replace(project, records=records))
 
 
+@pytest.mark.verifies("SRS_TRACE_009", extent="full", technique="boundary")
 def test_waiver_covers_one_row_of_one_rule_until_its_day(tmp_path: Path) -> None:
     """An expired waiver covers nothing; some rules cannot be waived."""
     seed = HostEdit(do="outcome", node="[1]", outcome="failed")
@@ -139,6 +153,9 @@ def test_waiver_covers_one_row_of_one_rule_until_its_day(tmp_path: Path) -> None
     assert len(_waived(broken, "G2", "SYS_DEMO_001", expires=future).failed) == 1
 
 
+@pytest.mark.verifies(
+    "SRS_TRACE_009", "SRS_TRACE_017", extent="partial", technique="fault_injection"
+)
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from trocar_lab.evidence.errors import EvidenceError
+from trocar_lab.evidence.graph.needs_source import source_graph
 from trocar_lab.evidence.selftest.demo import DEMO_FILES, write_demo
 from trocar_lab.evidence.source.python_tests import TestFile
-from trocar_lab.evidence.store.evidence_record import EvidenceRun, read_run
+from trocar_lab.evidence.store import pytest_plugin
+from trocar_lab.evidence.store.evidence_record import EvidenceRun, acceptance_of
+from trocar_lab.evidence.store.evidence_store import read_store
+from trocar_lab.evidence.store.run_reader import read_run
+from trocar_lab.evidence.store.run_writer import EvidenceWriter
+from trocar_lab.provenance.platform_record import read_platform
 
 pytest_plugins = ["pytester"]
 NEEDS = {k: v for k, v in DEMO_FILES.items() if k.endswith((".rst", ".toml"))}
@@ -166,7 +174,8 @@ def _check_chain(folder: Path) -> None:
     """Each line names the line before it: one that is changed, lost or moved breaks the chain."""
     (path,) = folder.glob("run-*.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert all("prev_sha256" in json.loads(line) for line in lines)
+    links = [json.loads(line)["link_sha256"] for line in lines]
+    assert len(set(links)) == len(lines)
     for changed in (lines[:3] + lines[4:], [*lines[:3], lines[4], lines[3], *lines[5:]]):
         other = Path(path.parent / "run-other.jsonl")
         other.write_text("\n".join(changed) + "\n", encoding="utf-8")
@@ -192,3 +201,145 @@ def test_file_that_cannot_be_collected_is_recorded(pytester: pytest.Pytester) ->
     )
     (line,) = _evidence(pytester).uncollected
     assert (line.path, line.outcome, line.reason) == ("test_it.py", "skipped", "no engine")
+
+
+FIGURES = """
+import math
+import numpy as np
+import pytest
+
+@pytest.mark.case("TC_DEMO_01")
+@pytest.mark.proves_effect("RCM_DEMO_001", measure="stale masks", acceptance="0 of 1 000 frames")
+def test_figures(record_property, record_figure):
+    record_figure("median_ms", 38.25)
+    record_figure("frames", 300)
+    record_figure("engine", "cpu")
+    record_property("lower", np.float64(0.5))
+    record_property("half", np.float32(0.5))
+    record_property("count", np.int64(7))
+    record_property("ratio", math.nan)
+    record_property("is_warm", True)
+    record_property("frames", 301)
+    record_property("long", "x" * 500)
+
+def test_wrong_name(record_figure):
+    record_figure("Median [ms]", 38.25)
+"""
+
+
+@pytest.mark.verifies("SRS_TRACE_015", extent="partial", technique="requirement")
+def test_figures_are_recorded_beside_their_limits(pytester: pytest.Pytester) -> None:
+    """What a test observed must be there when nobody can run it again; no figure is lost."""
+    _run(pytester, FIGURES, "--evidence", "ev")
+    run = _evidence(pytester)
+    line = run.outcomes["test_it.py::test_figures"]
+    assert line.outcome == "passed"
+    assert line.properties == {
+        "median_ms": 38.25,
+        "frames": 300,
+        "engine": "cpu",
+        "lower": 0.5,
+        "half": 0.5,
+        "count": 7,
+        "ratio": "nan",
+        "is_warm": "True",
+        "frames_2": 301,
+        "long": "x" * 200,
+    }
+    assert run.outcomes["test_it.py::test_wrong_name"].outcome == "failed"
+    graph = source_graph(pytester.path)
+    assert acceptance_of(run.collected["test_it.py::test_figures"], graph) == {
+        "TC_DEMO_01": "p99 age at most 100 ms over 10 000 frames",
+        "RCM_DEMO_001": "0 of 1 000 frames",
+    }
+    assert acceptance_of(run.collected["test_it.py::test_wrong_name"], graph) == {}
+
+
+ATTACHES = """
+def test_attaches(tmp_path, attach_evidence):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "frames.csv").write_text("1", encoding="utf-8")
+    attach_evidence(folder)
+    attach_evidence(folder / "frames.csv")
+
+def test_fails_after_it_attached(tmp_path, attach_evidence):
+    (tmp_path / "log.txt").write_text("why", encoding="utf-8")
+    attach_evidence(tmp_path / "log.txt")
+    attach_evidence(tmp_path / "missing")
+"""
+
+
+def test_attachments_are_copied_with_their_digests(pytester: pytest.Pytester) -> None:
+    """A bundle that a test recorded is gone with its temporary folder; a failed test's log too."""
+    _run(pytester, ATTACHES, "--evidence", "ev")
+    run = _evidence(pytester)
+    attached = run.outcomes["test_it.py::test_attaches"].attachments
+    assert [entry.path.rsplit("/", 2)[1:] for entry in attached[:1]] == [["bundle", "frames.csv"]]
+    assert [entry.bytes for entry in attached] == [1, 1]
+    failed = run.outcomes["test_it.py::test_fails_after_it_attached"]
+    assert failed.outcome == "failed"
+    assert [entry.path.rsplit("/", 1)[1] for entry in failed.attachments] == ["log.txt"]
+    store = read_store(pytester.path / "ev")
+    assert (store.faults, len(store.runs)) == ({}, 1)
+    _run(pytester, ATTACHES.split("def test_fails", maxsplit=1)[0]).assert_outcomes(passed=1)
+
+
+def test_identity_names_what_was_under_test_and_where(pytester: pytest.Pytester) -> None:
+    """Evidence of another model, commit or machine must be told apart from this."""
+    pack = pytester.path / "src" / "trocar" / "assets" / "packs" / "demo" / "manifest.json"
+    pack.parent.mkdir(parents=True)
+    pack.write_text("{}", encoding="utf-8")
+    _run(pytester, "def test_a(): pass\n", "--evidence", "ev")
+    run = _evidence(pytester)
+    identity = run.run.identity
+    assert identity.packs == {"demo": hashlib.sha256(b"{}").hexdigest()}
+    assert identity.platform.facts == read_platform()
+    assert identity.platform.contradiction is None
+    assert len(run.run.run_id) == 32
+    assert run.run.monotonic_ns is not None
+    (line,) = run.outcomes.values()
+    assert line.monotonic_ns is not None
+    assert run.end is not None
+    assert run.run.monotonic_ns < line.monotonic_ns < (run.end.monotonic_ns or 0)
+
+
+def test_only_needs_that_are_claimed_are_bound(pytester: pytest.Pytester) -> None:
+    """Each once a run, with what it rests on; an authored case binds what it verifies too."""
+    test = "import pytest\n\n@pytest.mark.case('TC_DEMO_01')\ndef test_a(): pass\n"
+    _run(pytester, test, "--evidence", "ev")
+    run = _evidence(pytester)
+    graph = source_graph(pytester.path)
+    line = run.collected["test_it.py::test_a"]
+    bound = {n: graph.needs[n].fingerprint for n in ("TC_DEMO_01", "SRS_DEMO_002")}
+    assert line.fingerprints == bound
+    parents = {*graph.ancestors("SRS_DEMO_002"), *graph.ancestors("TC_DEMO_01")} - bound.keys()
+    assert set(line.parents) == parents
+    assert set(run.needs) == {*bound, *parents}
+
+
+def test_evidence_that_cannot_be_written_stops_the_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run without its evidence would be repeated anyway; it says so at once, in one line."""
+    (pytester.path / "taken").write_text("", encoding="utf-8")
+    result = _run(pytester, "def test_a(): pass\n", "--evidence", "taken")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "taken: cannot be made" in result.stderr.str()
+    monkeypatch.setattr(EvidenceWriter, "write", _refuse)
+    result = _run(pytester, "def test_a(): pass\n", "--evidence", "ev")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert "no evidence: the disk is full" in result.stdout.str() + result.stderr.str()
+
+
+def _refuse(_writer: object, _line: object) -> None:
+    """Be a full disk."""
+    raise EvidenceError("the disk is full")
+
+
+def test_workers_are_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several processes would each write a part, and none of the parts would be the run."""
+    config = pytester.parseconfig(*PLUGIN, "--evidence", "ev")
+    monkeypatch.setattr(config, "workerinput", {}, raising=False)  # as pytest-xdist does
+    with pytest.raises(pytest.UsageError, match="run without workers"):
+        pytest_plugin.pytest_configure(config)

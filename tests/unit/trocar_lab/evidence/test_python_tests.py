@@ -44,6 +44,7 @@ def _digest(text: str) -> str | None:
     return TestFile(text, name="t.py").digest("TestOne.test_own")
 
 
+@pytest.mark.verifies("SRS_TRACE_007", extent="partial", technique="property")
 @pytest.mark.parametrize(
     ("old", "new", "is_same"),
     [
@@ -83,6 +84,9 @@ def test_claims_come_from_function_class_module_and_base(tmp_path: Path) -> None
     assert len(faults) == 1
 
 
+@pytest.mark.verifies(
+    "SRS_TRACE_010", "SRS_TRACE_017", extent="partial", technique="fault_injection"
+)
 @pytest.mark.parametrize("marker", ["verifies(NAME)", "verifies", "verifies(*IDS)", "verifies()"])
 def test_marker_that_cannot_be_read_from_the_source_is_a_fault(tmp_path: Path, marker: str) -> None:
     """The check reads tests without importing them, so ids are literals."""

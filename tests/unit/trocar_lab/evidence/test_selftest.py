@@ -14,6 +14,7 @@ from trocar_lab.evidence.selftest.faults import Fault, load_faults
 from trocar_lab.evidence.selftest.gate import CLEAN, is_caught, seeded_files, seeded_project
 
 
+@pytest.mark.verifies("SRS_TRACE_028", extent="partial", technique="requirement")
 def test_clean_demo_is_green_for_a_release(tmp_path: Path) -> None:
     """A gate that is always red catches every fault too; each rule has looked at something."""
     outcome = run_rules(RULES, seeded_project(CLEAN, tmp_path), release=True)
@@ -22,6 +23,16 @@ def test_clean_demo_is_green_for_a_release(tmp_path: Path) -> None:
     assert outcome.verdict_line.startswith("TRACE VERDICT: GREEN (")
 
 
+@pytest.mark.verifies("SRS_TRACE_028", extent="full", technique="fault_injection")
+@pytest.mark.verifies(
+    "SRS_TRACE_003", "SRS_TRACE_007", extent="partial", technique="fault_injection"
+)
+@pytest.mark.verifies(
+    "SRS_TRACE_013", "SRS_TRACE_029", extent="partial", technique="fault_injection"
+)
+@pytest.mark.verifies(
+    "SRS_TRACE_030", "SRS_TRACE_031", extent="partial", technique="fault_injection"
+)
 @pytest.mark.parametrize("fault", load_faults(), ids=lambda fault: fault.name.replace(" ", "-"))
 def test_fault_is_caught_by_its_rule(fault: Fault, tmp_path: Path) -> None:
     """The expected rule gives the expected reason, and the gate closes."""
@@ -34,6 +45,7 @@ def test_fault_is_caught_by_its_rule(fault: Fault, tmp_path: Path) -> None:
         assert run_rules(RULES, project).is_green
 
 
+@pytest.mark.verifies("SRS_TRACE_028", extent="partial", technique="inspection")
 def test_every_rule_has_a_fault() -> None:
     """A rule that no fault tests may be one that never fails; V4 is tested by itself."""
     assert {rule.rule_id for rule in RULES} - {fault.rule for fault in load_faults()} == {"V4"}
@@ -54,6 +66,7 @@ def test_unbound_evidence_is_open(tmp_path: Path) -> None:
     assert not run_rules([rule], dataclasses.replace(project, runs=(bare,)), release=True).is_green
 
 
+@pytest.mark.verifies("SRS_TRACE_028", extent="partial", technique="fault_injection")
 def test_report_of_the_self_test_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last line is what the report prints; a rule that is switched off shows."""
     few = [fault for fault in load_faults() if fault.rule in {"G2", "G3"}][:3]
@@ -79,6 +92,7 @@ def test_fault_that_cannot_be_planted_is_an_error() -> None:
         seeded_files(fault)
 
 
+@pytest.mark.verifies("SRS_TRACE_002", extent="partial", technique="boundary")
 def test_no_rule_at_all_is_not_green() -> None:
     """An empty table of rules proves nothing."""
     assert not Outcome(results=()).is_green

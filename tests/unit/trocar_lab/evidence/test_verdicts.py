@@ -23,6 +23,7 @@ def _line(outcome: str, phases: dict[str, str], reason: str = "because") -> Outc
     )
 
 
+@pytest.mark.verifies("SRS_TRACE_004", extent="full", technique="equivalence")
 @pytest.mark.parametrize(
     ("line", "verdict"),
     [
@@ -47,6 +48,7 @@ def test_outcome_of_a_node(line: OutcomeLine | None, verdict: Verdict) -> None:
     assert outcome_finding("n", line).verdict is verdict
 
 
+@pytest.mark.verifies("SRS_TRACE_008", extent="partial", technique="equivalence")
 @pytest.mark.parametrize(
     ("platforms", "required", "verdict"),
     [
@@ -68,11 +70,13 @@ def test_platform(platforms: dict[str, Verdict], required: str, verdict: Verdict
     assert platform_finding(found, required=required, subject="c").verdict is verdict
 
 
+@pytest.mark.verifies("SRS_TRACE_003", extent="partial", technique="boundary")
 def test_worst_of_nothing_is_missing() -> None:
     """The empty set is never PASS."""
     assert worst([], subject="s", empty="nothing").verdict is Verdict.MISSING
 
 
+@pytest.mark.verifies("SRS_TRACE_001", extent="full", technique="property")
 @pytest.mark.parametrize("bad", [v for v in Verdict if v is not Verdict.PASS])
 def test_any_other_verdict_beats_pass(bad: Verdict) -> None:
     """However many tests pass, one that does not decides."""
@@ -80,6 +84,7 @@ def test_any_other_verdict_beats_pass(bad: Verdict) -> None:
     assert worst(found, subject="s", empty="").verdict is bad
 
 
+@pytest.mark.verifies("SRS_TRACE_001", extent="partial", technique="property")
 def test_each_verdict_is_green_open_or_red_and_never_two() -> None:
     """Development stops on red, a release also on open."""
     red = {v for v in Verdict if v.is_red}

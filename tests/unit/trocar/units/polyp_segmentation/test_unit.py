@@ -181,3 +181,45 @@ def test_answers_never_mix_frames() -> None:
         assert isinstance(outcome, PolypMask)
         assert outcome.frame_index == index
         assert outcome.mask.pixels.any() == bool(level)
+
+
+@pytest.mark.verifies("SRS_OUTCOME_001", extent="partial", technique="example")
+@pytest.mark.controls("RCM_STALE_001")
+def test_detail_holds_what_came_and_what_was_allowed() -> None:
+    """A frame one millisecond late and one ten seconds late have different causes."""
+
+    def detail(answer: Exception | np.ndarray[Any, Any] | None, now_ns: int) -> str:
+        frame = _frame(captured_at_ns=10**9)
+        outcome = _unit(ScriptedBackend(answer)).run(frame, now_ns=now_ns)
+        assert isinstance(outcome, Withheld)
+        assert outcome.frame_index == frame.frame_index
+        return outcome.detail
+
+    late_ns = 10**9 + (AGE_MS + 23) * NS_PER_MS + 999_999
+    broken = np.full((1, 1, SIDE, SIDE), 0.5, np.float32)
+    broken[0, 0, 1, 1], broken[0, 0, 2, 2] = -0.25, 1.5
+    assert detail(None, late_ns) == "123 ms old, limit 100 ms"
+    assert detail(None, 10**9 - 7) == "captured 7 ns in the future"
+    assert detail(InferenceError("no memory", advice="restart"), 10**9) == "no memory"
+    assert detail(broken, 10**9) == "minimum -0.25, maximum 1.5"
+
+
+@pytest.mark.verifies("SRS_POLYP_001", "SRS_POLYP_003", extent="partial", technique="example")
+def test_mask_carries_the_probabilities_and_the_threshold_that_cut_them() -> None:
+    """Who enlarges the mask needs both, and the share of pixels is that of this mask."""
+    answer = np.zeros((1, 1, SIDE, SIDE), np.float32)
+    answer[0, 0, :16, :32] = 0.75
+    outcome = _unit(ScriptedBackend(answer)).run(_frame(), now_ns=0)
+    assert isinstance(outcome, PolypMask)
+    assert (outcome.mask.prob_threshold, outcome.mask.label) == (0.5, "polyp")
+    assert np.array_equal(outcome.mask.prob, answer[0, 0])
+    assert np.array_equal(outcome.mask.pixels, answer[0, 0] >= 0.5)
+    assert (outcome.area_fraction, outcome.prob_max) == (16 * 32 / SIDE**2, 0.75)
+
+
+@pytest.mark.verifies("SRS_POLYP_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("shape", [(2, 1, SIDE, SIDE), (1, 2, SIDE, SIDE)])
+def test_more_than_one_map_is_never_cut_to_one(shape: tuple[int, ...]) -> None:
+    """Which of two maps belongs to the frame could only be guessed."""
+    with pytest.raises(InvariantError, match=rf"model gave \({shape[0]}, {shape[1]}, 64, 64\)"):
+        _unit(ScriptedBackend(np.zeros(shape, np.float32))).run(_frame(), now_ns=0)

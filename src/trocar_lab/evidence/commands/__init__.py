@@ -1,0 +1,1 @@
+"""What the command line does beyond judging: approving, comparing, following a change."""
