@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from trocar_lab.datasets.data_root import DataRootMissingError
+from trocar_lab.datasets.registered import UnregisteredDataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _train(options) if options.command == "train" else _pack(options)
-    except DataRootMissingError as exc:
+    except (DataRootMissingError, UnregisteredDataError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
 

@@ -49,8 +49,8 @@ _PLANTED: Final = {
 }
 """Check tool -> the tests that plant faults and expect it to find them."""
 _OWN_SAFETY: Final = {
-    "cryptography": "signs and verifies approvals and releases, makes and measures no pack; planted "
-    "faults of signatures must be found (`src/trocar_lab/evidence/selftest/seeded`)",
+    "cryptography": "signs and verifies approvals and releases, makes and measures no pack; "
+    "planted faults of signatures must be found (`src/trocar_lab/evidence/selftest/seeded`)",
 }
 """Tool whose use is not that of its scope -> what it means for safety."""
 

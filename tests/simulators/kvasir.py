@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trocar_lab.datasets.kvasir_seg import FOLDER
+from trocar_lab.datasets.kvasir_seg import DATASET_ID, FOLDER, digest, read_index
 
 
 def write_kvasir_like(data_root: Path, *, group_count: int = 60, side_px: int = 96) -> None:
@@ -34,3 +34,11 @@ def write_kvasir_like(data_root: Path, *, group_count: int = 60, side_px: int = 
                 )
                 Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "masks" / f"{name}.png")
                 writer.writerow([f"{name}.png", f"{name}.png", str(group)])
+
+
+def register_kvasir_like(data_root: Path) -> Path:
+    """Write a register that names the set under ``data_root`` as it now is; return its path."""
+    path = data_root / "datasets.toml"
+    found = digest(read_index(data_root))
+    path.write_text(f'[[dataset]]\nid = "{DATASET_ID}"\nsha256 = "{found}"\n', encoding="utf-8")
+    return path

@@ -8,6 +8,7 @@ session's providers are compared with the request, and the run-time fallback is 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, Protocol
@@ -33,6 +34,7 @@ _INSTALL: Final = {
     Engine.ONNXRUNTIME_TENSORRT: 'pip install "trocar[gpu]" and TensorRT beside an NVIDIA GPU',
 }
 _LOG_ERRORS_ONLY: Final = 3
+_NO_REPORTS: Final = "ORT_DISABLE_TELEMETRY"
 
 
 class _Session(Protocol):
@@ -110,8 +112,15 @@ class OnnxRuntimeBackend:
         """Release the session's memory with the object; nothing else is held."""
 
 
+# @need-ids: SRS_NETWORK_001
 def _import_runtime(engine: Engine) -> ModuleType:
-    """Import the engine, or say how to install it."""
+    """Import the engine without its reporter, or say how to install it.
+
+    Official builds of ONNX Runtime report their use to a server, from native code, some seconds
+    after a session begins, and keep an identifier in the home folder. The variable switches all of
+    it off, if it is set before the first import (``Privacy.md`` in the package).
+    """
+    os.environ[_NO_REPORTS] = "1"
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final, Protocol
@@ -17,6 +18,7 @@ from trocar.contracts.record import BackendInfo
 
 __all__ = ["OpenVinoBackend"]
 
+_TELEMETRY: Final = "openvino_telemetry"
 _ELEMENT_TYPES: Final = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
 
 
@@ -94,8 +96,15 @@ class OpenVinoBackend:
         """Release the compiled model's memory with the object; nothing else is held."""
 
 
+# @need-ids: SRS_NETWORK_001
 def _import_openvino() -> ModuleType:
-    """Import the engine, or say how to install it."""
+    """Import the engine without its reporter, or say how to install it.
+
+    On import OpenVINO reports its use to a server through ``openvino_telemetry``, from a process of
+    its own, and keeps an identifier in the home folder. It has a stub for where that package is
+    missing; None here makes it missing in this process.
+    """
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # the import system's mark
     try:
         return importlib.import_module("openvino")
     except ImportError as exc:

@@ -12,8 +12,8 @@ from typing import Final
 from trocar_lab.evidence.errors import TraceError
 
 EXIT_UNUSABLE: Final = 2
-# Each command to the module of trocar_lab.evidence.commands that adds it. Only that one is loaded, so
-# that a short answer does not wait for what it does not need.
+# Each command to the module of trocar_lab.evidence.commands that adds it. Only that one is loaded,
+# so that a short answer does not wait for what it does not need.
 COMMANDS: Final = {
     "check": "judging",
     "explain": "judging",

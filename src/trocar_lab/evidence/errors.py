@@ -27,10 +27,6 @@ class RecordError(TraceError):
     """A waiver or a not-applicable record is incomplete."""
 
 
-class HistoryError(TraceError):
-    """The history of the repository cannot be read."""
-
-
 class ApprovalError(TraceError):
     """An approval cannot be given or read."""
 

@@ -188,6 +188,7 @@ def read_project(
     evidence: Path,
     wheel: Path | None = None,
     today: dt.date | None = None,
+    scan: SourceScan | None = None,
     read_by_sphinx: bool = True,
     release_path: Path | None = None,
 ) -> Project:
@@ -201,6 +202,7 @@ def read_project(
         today: Day of the check; the present one when left out.
         read_by_sphinx: The graph is from needs.json, and not from the source alone.
         release_path: Folder of the release, or None.
+        scan: The needs as the source holds them, when the caller has read them already.
 
     Raises:
         RecordError: A signed record is incomplete.
@@ -224,7 +226,7 @@ def read_project(
     proofs = Proofs(trace_cases(graph, functions), runs, present=present, manual=records.manual)
     return Project(
         root=root,
-        scan=scan_sources(root, graph.model),
+        scan=scan or scan_sources(root, graph.model),
         graph=graph,
         device=read_device_source(root),
         functions=tuple(functions),

@@ -13,9 +13,9 @@ from trocar_lab.latency.manifest import CodeIdentity
 from trocar_lab.provenance.code_identity import (
     file_sha256,
     folder_sha256,
-    git_output,
     package_versions,
 )
+from trocar_lab.provenance.git import git_output
 
 DEVICE_FOLDER: Final = Path(trocar.__file__).parent
 

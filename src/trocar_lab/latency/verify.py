@@ -27,7 +27,7 @@ from trocar_lab.latency.reports import (
 )
 from trocar_lab.latency.run_checks import telemetry_faults
 from trocar_lab.latency.settings import Arm
-from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.git import git_output
 from trocar_lab.provenance.platform_record import AGX
 
 

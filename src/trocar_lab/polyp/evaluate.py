@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from trocar.contracts.findings import Mask, PolypMask
 from trocar.contracts.frame import Frame
@@ -45,6 +47,21 @@ class Scored:
     iou: float
 
 
+@dataclass(frozen=True)
+class ScoredFile:
+    """Result of one image, as the mask file that the device wrote for it.
+
+    Attributes:
+        item: The image.
+        dice: Dice at the image's own size; 0 where there is no mask file.
+        is_missing: Whether there is no mask file, as for a withheld image.
+    """
+
+    item: KvasirItem
+    dice: float
+    is_missing: bool
+
+
 class WithheldError(RuntimeError):
     """The unit withheld an image of the data set: the figure would silently leave it out."""
 
@@ -72,6 +89,36 @@ def score(unit: Unit, items: Iterable[KvasirItem]) -> list[Scored]:
                 iou=intersection_over_union(prediction, reference),
             )
         )
+    return scored
+
+
+def score_mask_files(folder: Path, items: Iterable[KvasirItem]) -> list[ScoredFile]:
+    """Compare the mask files of ``trocar run`` with the references; none is left out.
+
+    Args:
+        folder: Folder of the mask files, each named after its image.
+        items: Every image that was handed to the device.
+
+    Raises:
+        ValueError: A mask file has another size than its reference, or other values than 0 and 255.
+    """
+    scored = []
+    for item in items:
+        path = folder / f"{item.item_id}.png"
+        if not path.exists():
+            scored.append(ScoredFile(item=item, dice=0.0, is_missing=True))
+            continue
+        _, reference = load_pair(item)
+        with Image.open(path) as image:
+            mask = np.asarray(image)
+        values = set(np.unique(mask).tolist())
+        if mask.shape != reference.shape or not values <= {0, 255}:
+            raise ValueError(
+                f"{path.name}: expected {reference.shape} with 0 and 255, got {mask.shape} with "
+                f"{len(values)} values up to {max(values)}"
+            )
+        value = dice(mask == 255, reference)
+        scored.append(ScoredFile(item=item, dice=value, is_missing=False))
     return scored
 
 

@@ -21,7 +21,7 @@ from trocar.packs.verify import VerifiedPack
 from trocar.units.polyp_segmentation.contract import UNIT_NAME, PolypSegmentationConfig
 from trocar.units.polyp_segmentation.unit import PolypSegmenter
 from trocar_lab.datasets.data_root import require_data_root
-from trocar_lab.datasets.kvasir_seg import SALT, digest, load_pair, read_index, select
+from trocar_lab.datasets.kvasir_seg import SALT, digest, load_pair, read_registered, select
 from trocar_lab.datasets.splits import Split
 from trocar_lab.export.onnx_export import (
     INPUT_NAME,
@@ -94,8 +94,9 @@ def pack_polyp(
 
     Raises:
         DataRootMissingError: The real data is not on this machine.
+        UnregisteredDataError: They are not the data that verification registered.
     """
-    items = read_index(require_data_root())
+    items = read_registered(require_data_root())
     module = DeployedSegmenter(
         [_load(run_folder / "best.pt") for run_folder in run_folders], use_mirror=use_mirror
     )

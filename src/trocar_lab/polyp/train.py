@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from trocar_lab.datasets.data_root import require_data_root
-from trocar_lab.datasets.kvasir_seg import load_pair, read_index, select
+from trocar_lab.datasets.kvasir_seg import load_pair, read_registered, select
 from trocar_lab.datasets.splits import Split
 from trocar_lab.training.networks import ResidualUNet
 from trocar_lab.training.segmentation import Pair, Trainer, TrainingConfig
@@ -30,10 +30,11 @@ def train(
 
     Raises:
         DataRootMissingError: The real data is not on this machine.
+        UnregisteredDataError: They are not the data that verification registered.
     """
     torch.set_num_threads(thread_count)
     cv2.setNumThreads(1)
-    items = read_index(require_data_root())
+    items = read_registered(require_data_root())
     trainer = Trainer(
         ResidualUNet,
         [_pair(item_pair) for item_pair in map(load_pair, select(items, Split.TRAIN))],

@@ -1,9 +1,8 @@
-"""Which code was under test: digests, answers of git, versions of the packages under it."""
+"""Which code was under test: digests, versions of the packages under it."""
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -20,7 +19,6 @@ KEY_PACKAGES: Final = (
     "structlog",
     "tensorrt",
 )
-_GIT_SECONDS_MAX: Final = 30
 
 
 def file_sha256(path: Path) -> str:
@@ -36,21 +34,6 @@ def folder_sha256(folder: Path) -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return total.hexdigest()
-
-
-def git_output(folder: Path, *words: str) -> str | None:
-    """Return the output of one git command, or None where it fails or git is missing."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_GIT_SECONDS_MAX,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def package_versions() -> dict[str, str]:

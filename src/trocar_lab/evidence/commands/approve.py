@@ -24,7 +24,7 @@ from trocar_lab.evidence.signed.approvals import (
     ApprovalState,
     Reviewer,
 )
-from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.git import git_output
 
 
 def add_commands(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -12,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from trocar_lab.evidence.commands.options import EXIT_GREEN, Commands
-from trocar_lab.evidence.errors import GraphError, HistoryError
+from trocar_lab.evidence.errors import GraphError
 from trocar_lab.evidence.graph.changes import Difference, difference, staged_impact
 from trocar_lab.evidence.graph.need_graph import Graph, read_graph
 from trocar_lab.evidence.graph.needs_source import source_graph
 from trocar_lab.evidence.graph.releases import RELEASES
 from trocar_lab.evidence.source.python_tests import TestFunction, scan_tests
+from trocar_lab.provenance.git import GitError, git_bytes
 
 WORKING_TREE: Final = "."
-_GIT_SECONDS_MAX: Final = 60
 _FOLDERS: Final = ("docs", "requirements_spec", "risk", "verification", "src/trocar/units")
 
 
@@ -78,10 +77,10 @@ def _extract(root: Path, revision: str, folder: Path) -> None:
     if revision.startswith("-"):
         raise GraphError(f"{revision!r} is no release, file or commit")
     try:
-        present = _git(root, "ls-tree", "-d", "--name-only", "-z", revision, "--", *_FOLDERS)
+        present = git_bytes(root, "ls-tree", "-d", "--name-only", "-z", revision, "--", *_FOLDERS)
         names = [name for name in present.decode().split("\0") if name]
-        content = _git(root, "archive", "--format=tar", revision, "--", *names)
-    except HistoryError as exc:
+        content = git_bytes(root, "archive", "--format=tar", revision, "--", *names)
+    except GitError as exc:
         known = sorted(p.name for p in (root / RELEASES).glob("*") if p.is_dir())
         releases = ", ".join(known) or "none yet"
         raise GraphError(
@@ -89,24 +88,6 @@ def _extract(root: Path, revision: str, folder: Path) -> None:
         ) from exc
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
-
-
-def _git(root: Path, *words: str) -> bytes:
-    """Return the output of one git command.
-
-    Raises:
-        HistoryError: It failed.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words],
-            capture_output=True,
-            check=True,
-            timeout=_GIT_SECONDS_MAX,
-        )
-    except (OSError, subprocess.SubprocessError) as exc:
-        raise HistoryError(f"git {words[0]}: {exc}") from exc
-    return done.stdout
 
 
 def diff_text(root: Path, older: str, newer: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from trocar_lab.evidence.commands.options import Commands
 from trocar_lab.evidence.errors import TraceError
 from trocar_lab.evidence.graph.need_graph import read_graph
-from trocar_lab.evidence.graph.needs_source import source_graph
+from trocar_lab.evidence.graph.needs_source import graph_of_scan, scan_sources
 from trocar_lab.evidence.graph.scan_cache import OFF
 from trocar_lab.evidence.project import Project, read_project
 from trocar_lab.evidence.rules.catalogue import RULES
@@ -53,7 +53,8 @@ def judged(options: argparse.Namespace) -> tuple[Project, Outcome]:
     """
     if options.release:
         os.environ[OFF] = "off"
-    graph = read_graph(options.needs) if options.needs else source_graph(options.root)
+    scan = scan_sources(options.root)
+    graph = read_graph(options.needs) if options.needs else graph_of_scan(scan)
     if options.wheel is not None and not options.wheel.is_file():
         raise TraceError(f"no wheel at {options.wheel}")
     if options.release_folder is not None and not options.release_folder.is_dir():
@@ -63,6 +64,7 @@ def judged(options: argparse.Namespace) -> tuple[Project, Outcome]:
         graph=graph,
         evidence=options.evidence,
         wheel=options.wheel,
+        scan=scan,
         release_path=options.release_folder,
         read_by_sphinx=options.needs is not None,
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from trocar_lab.evidence.errors import HistoryError
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, load_metamodel
 from trocar_lab.evidence.graph.needs import Need
 from trocar_lab.evidence.graph.needs_source import is_needs_file, scan_text
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.provenance.git import GitError, git_bytes
 
-_GIT_SECONDS_MAX: Final = 60
 _COMMIT: Final = "\x01"
 _FORMAT: Final = f"--format={_COMMIT}%H%x00%cI%x00%an%x00%ae"
 
@@ -80,8 +78,8 @@ def read_history(root: Path, model: Metamodel | None = None) -> History:
         steps = list(_steps(root))
         versions = _versions(root)
         texts = _blob_needs(root, {b for step in steps for b in step.blobs.values() if b}, table)
-    except HistoryError as exc:
-        return History(entries={}, fault=str(exc))
+    except GitError as exc:
+        return History(entries={}, fault=f"no history: {exc}")
     return History(entries=_entries(steps, texts, versions))
 
 
@@ -119,12 +117,12 @@ def _versions(root: Path) -> dict[str, str]:
     """Return each commit to the first release tag at or after it, empty where there is none.
 
     Raises:
-        HistoryError: There is no git, or no history.
+        GitError: There is no git, or no history.
     """
     words = ("log", "--first-parent", "--decorate-refs=refs/tags/v*", "--format=%H%x00%D")
     table: dict[str, str] = {}
     version = ""
-    for line in _git(root, *words).decode("utf-8", "replace").splitlines():
+    for line in git_bytes(root, *words).decode("utf-8", "replace").splitlines():
         commit, _, tags = line.partition("\0")
         names = [name.removeprefix("tag: ") for name in tags.split(", ") if name]
         version = min(names, default=version)
@@ -136,10 +134,10 @@ def _steps(root: Path) -> Iterator[_Step]:
     """Yield the commits that touched files with needs, oldest first.
 
     Raises:
-        HistoryError: There is no git, or no history.
+        GitError: There is no git, or no history.
     """
     words = ["log", "--reverse", "--first-parent", "--diff-merges=first-parent", "--raw"]
-    output = _git(root, *words, "--no-renames", "--no-abbrev", "-z", _FORMAT, "--", "*.rst")
+    output = git_bytes(root, *words, "--no-renames", "--no-abbrev", "-z", _FORMAT, "--", "*.rst")
     for block in output.decode("utf-8", "replace").split(_COMMIT)[1:]:
         commit, date, author, email, raw = [*block.split("\0", 4), ""][:5]
         words = [word.strip("\n") for word in raw.split("\0")]
@@ -167,32 +165,13 @@ def _contents(root: Path, blobs: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the text of each blob."""
     if not blobs:
         return
-    output = _git(root, "cat-file", "--batch", given="".join(f"{b}\n" for b in blobs).encode())
+    output = git_bytes(root, "cat-file", "--batch", given="".join(f"{b}\n" for b in blobs).encode())
     start = 0
     for blob in blobs:
         end = output.index(b"\n", start)
         head = output[start:end].split()
         if len(head) != 3 or head[1] != b"blob":
-            raise HistoryError(f"git does not hold {blob}: the clone is not complete")
+            raise GitError(f"git does not hold {blob}: the clone is not complete")
         size = int(head[2])
         yield blob, output[end + 1 : end + 1 + size].decode("utf-8", "replace")
         start = end + 1 + size + 1
-
-
-def _git(root: Path, *words: str, given: bytes = b"") -> bytes:
-    """Return the output of one git command.
-
-    Raises:
-        HistoryError: git is missing, fails or takes too long.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words],
-            input=given,
-            capture_output=True,
-            check=True,
-            timeout=_GIT_SECONDS_MAX,
-        )
-    except (OSError, subprocess.SubprocessError) as exc:
-        raise HistoryError(f"no history: git {words[0]} gave {exc}") from exc
-    return done.stdout

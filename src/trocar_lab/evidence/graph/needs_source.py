@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -92,14 +93,22 @@ def source_graph(root: Path, model: Metamodel | None = None) -> Graph:
     Raises:
         NeedsSourceError: A need cannot be read, or an id is defined twice.
     """
-    scan = scan_sources(root, model)
-    ids = [need.need_id for need in scan.needs]
-    twice = sorted({need_id for need_id in ids if ids.count(need_id) > 1})
+    return graph_of_scan(scan_sources(root, model), model)
+
+
+def graph_of_scan(scan: SourceScan, model: Metamodel | None = None) -> Graph:
+    """Return the graph of a scan.
+
+    Raises:
+        NeedsSourceError: A need cannot be read, an id is defined twice, or there is no need.
+    """
+    counts = Counter(need.need_id for need in scan.needs)
+    twice = sorted(need_id for need_id, count in counts.items() if count > 1)
     if scan.faults or twice:
         faults = [*scan.faults, *(f"{need_id} is defined twice" for need_id in twice)]
         raise NeedsSourceError("; ".join(faults))
     if not scan.needs:
-        raise NeedsSourceError(f"{root}: no need in {', '.join(SOURCE_GLOBS)}")
+        raise NeedsSourceError(f"no need in {', '.join(SOURCE_GLOBS)}")
     return Graph(scan.needs, model)
 
 

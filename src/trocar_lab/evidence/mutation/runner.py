@@ -20,7 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from trocar_lab.evidence.errors import EvidenceError
-from trocar_lab.evidence.mutation.results import Measurement, mangled, read_results
+from trocar_lab.evidence.mutation.results import (
+    Measurement,
+    Verdicts,
+    mangled,
+    read_verdicts,
+    results_of,
+)
 from trocar_lab.evidence.source.control_code import ControlCode, Member, read_control_code
 from trocar_lab.evidence.source.device_source import read_device_source
 from trocar_lab.evidence.source.digests_of_tests import digests_of_tests
@@ -100,8 +106,7 @@ def measure(
         tests = files_for(root, module, codes)
         say(f"{number} of {len(modules)}: {module}, {len(members)} functions, {len(tests)} files")
         try:
-            _run(copy, module, members, tests)
-            results = read_results(copy / "mutants", members, measurement(), root=root)
+            results = _measured(root, copy, members, tests)
         except EvidenceError as exc:
             say(f"  {exc}")
             failed.append(module)
@@ -151,8 +156,30 @@ def files_for(root: Path, module: str, codes: Iterable[ControlCode]) -> list[str
     return sorted(n for n in found if n.startswith("tests/") and not n.startswith(_LEFT_OUT))
 
 
-def _run(copy: Path, module: str, members: list[Member], tests: list[str]) -> None:
-    """Run mutmut on some functions of one module of the copy.
+def _measured(
+    root: Path, copy: Path, members: Sequence[Member], tests: Sequence[str]
+) -> dict[str, MemberResult]:
+    """Return the results of functions of one module: its own test file first, all for the rest.
+
+    Raises:
+        EvidenceError: mutmut did not come to an end.
+    """
+    module = members[0].name.partition(":")[0]
+    *folders, name = module.split(".")
+    own = "/".join(["tests", "unit", *folders, f"test_{name}.py"])
+    verdicts = Verdicts()
+    wanted = [f"{mangled(member.name)}__mutmut_*" for member in members]
+    for files in [[own], tests] if own in tests and len(tests) > 1 else [tests]:
+        _run(copy, module, wanted, files)
+        verdicts = read_verdicts(copy / "mutants", members, verdicts)
+        wanted = verdicts.alive
+        if not wanted:
+            break
+    return results_of(copy / "mutants", members, verdicts, measurement=measurement(), root=root)
+
+
+def _run(copy: Path, module: str, mutants: Sequence[str], tests: Sequence[str]) -> None:
+    """Run mutmut on some mutants of one module of the copy.
 
     Raises:
         EvidenceError: It failed.
@@ -167,7 +194,7 @@ def _run(copy: Path, module: str, members: list[Member], tests: list[str]) -> No
         'source_paths = ["src"]\n'
         f'only_mutate = ["src/{module.replace(".", "/")}.py"]\n'
         f"also_copy = {kept!r}\n"
-        f"pytest_add_cli_args_test_selection = {tests!r}\n"
+        f"pytest_add_cli_args_test_selection = {list(tests)!r}\n"
         'pytest_add_cli_args = ["-p", "no:cacheprovider"]\n'
         'process_isolation = "forkserver"\n'
         f"timeout_multiplier = {_TIMEOUT_FACTOR}\n"
@@ -176,8 +203,7 @@ def _run(copy: Path, module: str, members: list[Member], tests: list[str]) -> No
     text = original.read_text(encoding="utf-8") + table
     tomllib.loads(text)
     (copy / "pyproject.toml").write_text(text, encoding="utf-8")
-    names = [f"{mangled(member.name)}__mutmut_*" for member in members]
-    command = [sys.executable, "-m", TOOL, "run", "--max-children", "1", *names]
+    command = [sys.executable, "-m", TOOL, "run", "--max-children", "1", *mutants]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COV")},
         "PYTHONPATH": str(copy / "src"),

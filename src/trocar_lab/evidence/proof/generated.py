@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trocar_lab.evidence.graph.metamodel import Metamodel
 from trocar_lab.evidence.graph.need_graph import Graph
+from trocar_lab.evidence.graph.scan_cache import ScanCache
 from trocar_lab.evidence.source.python_tests import TestFile, TestFunction
-from trocar_lab.evidence.store.evidence_record import EvidenceRun
+from trocar_lab.evidence.store.evidence_record import CollectedLine, EvidenceRun
 
 
 class TraceCase(NamedTuple):
@@ -127,24 +128,38 @@ def with_inherited(
     """
     found = {function.function: function for function in functions}
     static = set(found)
-    for run in runs:
-        for line in run.collected.values():
-            if line.function in static or not line.claims:
-                continue
-            path = root / line.source_file
-            holder = root / line.function.split("::", 1)[0]
-            if path.suffix != ".py" or not (path.is_file() and holder.is_file()):
-                continue
-            file = TestFile(path.read_text(encoding="utf-8"), name=line.source_file)
-            digest = file.digest(line.source_name)
-            if digest is not None:
-                found[line.function] = TestFunction(
-                    function=line.function,
-                    source_file=line.source_file,
-                    source_name=line.source_name,
-                    line=file.functions[line.source_name][0].lineno,
-                    claims=line.claims,
-                    digest=digest,
-                    imports=file.imports,
-                )
+    with ScanCache(root, "suites", "") as cache:
+        for run in runs:
+            for line in run.collected.values():
+                if line.function in static or not line.claims:
+                    continue
+                suite = _suite(root, line, cache)
+                body = suite["bodies"].get(line.source_name)
+                if body is not None:
+                    found[line.function] = TestFunction(
+                        function=line.function,
+                        source_file=line.source_file,
+                        source_name=line.source_name,
+                        line=body[0],
+                        claims=line.claims,
+                        digest=body[1],
+                        imports=frozenset(suite["imports"]),
+                    )
     return list(found.values())
+
+
+def _suite(root: Path, line: CollectedLine, cache: ScanCache) -> dict[str, Any]:
+    """Return place and digest of each test body of the file that a run names, and its imports."""
+    path, holder = root / line.source_file, root / line.function.split("::", 1)[0]
+    if path.suffix != ".py" or not (path.is_file() and holder.is_file()):
+        return {"bodies": {}, "imports": []}
+    text = path.read_text(encoding="utf-8")
+    key = hashlib.sha256(f"{line.source_file}\0{text}".encode()).hexdigest()
+    kept = cache.get(key)
+    if kept is None:
+        file = TestFile(text, name=line.source_file)
+        bodies = {
+            name: (node.lineno, file.digest(name)) for name, (node, _) in file.functions.items()
+        }
+        kept = cache.put(key, {"bodies": bodies, "imports": sorted(file.imports)})
+    return dict(kept)

@@ -45,6 +45,8 @@ class Proofs:
             for line in run.collected.values():
                 nodes = self._entries.setdefault((line.function, run.platform), {})
                 nodes.setdefault(line.node, []).append((run, line, run.outcomes.get(line.node)))
+        self._fresh: dict[tuple[object, ...], Finding] = {}
+        self._platforms = sorted({run.platform for run in self.runs})
         self.node_findings: dict[str, dict[str, list[Finding]]] = {}
         for case in cases:
             for function in case.functions:
@@ -135,7 +137,7 @@ class Proofs:
     def _judge_function(self, function: TestFunction) -> dict[str, list[Finding]]:
         """Return platform to the finding of each node of a function."""
         judged: dict[str, list[Finding]] = {}
-        for platform in sorted({run.platform for run in self.runs}):
+        for platform in self._platforms:
             nodes = self._entries.get((function.function, platform), {})
             current = {
                 node: entries
@@ -168,8 +170,17 @@ class Proofs:
         return worst(findings, subject=node, empty="no outcome")
 
     def _freshness(self, run: EvidenceRun, line: CollectedLine, function: TestFunction) -> Finding:
-        """Return whether one collected line is about what stands in the tree now."""
-        return freshness_finding(run, line, function=function, present=self.present)
+        """Return whether one collected line is about what stands in the tree now.
+
+        The parameter sets of one function bind the same values, which the run holds once; they are
+        compared once.
+        """
+        values = (run, line.fingerprints, line.parents, line.claims)  # held by the run, so ids stay
+        key = (function.function, line.digest, *map(id, values))
+        if key not in self._fresh:
+            found = freshness_finding(run, line, function=function, present=self.present)
+            self._fresh[key] = found
+        return self._fresh[key]._replace(subject=line.node)
 
     def _uncollected(self, function: TestFunction, platform: str) -> list[Finding]:
         """Return the finding of a function whose file the latest run could not collect."""

@@ -16,11 +16,13 @@ from trocar_lab.evidence.report.markup import (
     RED,
     esc,
     facts_table,
+    link,
     ref,
     row,
     state,
     table,
 )
+from trocar_lab.evidence.report.not_proven import totals
 from trocar_lab.evidence.report.platform_proofs import RANK
 from trocar_lab.evidence.report.release_identity import PRODUCT
 
@@ -54,7 +56,8 @@ def identity(facts: Facts) -> str:
     tested = f'<a href="#tool-validation">Self-test of the gate</a>: {sound}'
     return (
         f'<p class="v {colour}"><strong>{sign} {esc(outcome.verdict_line)}</strong>'
-        f"<span>Mode: {mode}. Checked on {facts.project.today.isoformat()}.</span></p>"
+        f"<span>{link('not-proven', totals(outcome))} Mode: {mode}. Checked on"
+        f" {facts.project.today.isoformat()}.</span></p>"
         f"<p>{tested}, {esc(facts.selftest.line)}.</p>"
         + facts_table("Release identity", _identity_rows(facts))
     )

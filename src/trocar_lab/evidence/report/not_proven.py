@@ -72,14 +72,20 @@ def gaps(outcome: Outcome) -> list[Gap]:
     return found
 
 
-def summary(outcome: Outcome) -> str:
-    """Return the table of the first page; it is there when nothing is lost, too."""
+def totals(outcome: Outcome) -> str:
+    """Return how many checks are not proven, and how many of them in which state."""
     lost = outcome.check_count - outcome.passed_count
     red = sum(len(result.failed) for result in outcome.results)
+    return (
+        f"{lost:,} of {outcome.check_count:,} checks are not proven: {red:,} red,"
+        f" {outcome.open_count:,} open, {outcome.waived_count:,} waived."
+    )
+
+
+def summary(outcome: Outcome) -> str:
+    """Return the table of the first page; it is there when nothing is lost, too."""
     words = (
-        f"<p><strong>{lost:,} of {outcome.check_count:,} checks are not proven</strong>:"
-        f" {red:,} red, {outcome.open_count:,} open, {outcome.waived_count:,} waived."
-        " Red stops development; open stops a release.</p>"
+        f"<p><strong>{totals(outcome)}</strong> Red stops development; open stops a release.</p>"
     )
     rows = [
         row(
@@ -140,6 +146,7 @@ def details(facts: Facts) -> str:
 def _rule(facts: Facts, found: Sequence[Gap]) -> str:
     """Return the block of one rule; a link to the part inside opens it."""
     result = found[0].result
+    rule = link(f"rule-{result.rule_id}", f"{result.rule_id} in the table of rules")
     advice = ADVICE.get(result.rule_id[0], "")
     is_red = any(gap.mark is RED_MARK for gap in found)
     todo = f"<p class={MUTED}>To do: {esc(advice)}.</p>" if advice and is_red else ""
@@ -147,7 +154,7 @@ def _rule(facts: Facts, found: Sequence[Gap]) -> str:
     blocks = "".join(_groups(facts, gap) for gap in found)
     return (
         f"<details><summary>{result.rule_id} {esc(result.title)}: {counts}</summary>"
-        f"<div id=open-{result.rule_id}><p>{link(f'rule-{result.rule_id}', f'{result.rule_id} in the table of rules')}</p>"
+        f"<div id=open-{result.rule_id}><p>{rule}</p>"
         f"{todo}{blocks}</div></details>"
     )
 

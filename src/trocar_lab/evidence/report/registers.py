@@ -157,7 +157,14 @@ def _trend(facts: Facts) -> str:
         for month in trend(facts.project)
     ]
     head = ("Month", "Reported", "Closed", "Open at its end", *(f"Open, {name}" for name in names))
-    return table("Trend of problem reports", head, rows, empty="0 dated problem reports")
+    return table(
+        "Trend of problem reports",
+        head,
+        rows,
+        empty="0 dated problem reports",
+        widths=(12,) * len(head),
+        wide=True,
+    )
 
 
 def models(facts: Facts) -> str:

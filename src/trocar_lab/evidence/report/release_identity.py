@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.store.evidence_files import SEAL_NAME
 from trocar_lab.evidence.store.evidence_store import NOT_SEALED
-from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.git import git_output
 
 PRODUCT: Final = "Trocar"
 

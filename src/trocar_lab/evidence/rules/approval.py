@@ -1,4 +1,4 @@
-"""Rules on approvals: G6, G8, G9 and V10. What nobody approved is open; what changed since is red."""
+"""Rules on approvals: G6, G8, G9, V10. What nobody approved is open, what changed since is red."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
             *GRAPH_RULES,
             *APPROVAL_RULES,
             *WORDING_RULES,
-            Rule("G11", "Every name used in records, markers and filters is registered", names_registered),
+            Rule("G11", "Names in records, markers and filters are registered", names_registered),
             *COVERAGE_RULES,
             *RISK_RULES,
             *EVIDENCE_RULES,

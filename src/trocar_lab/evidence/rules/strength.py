@@ -293,8 +293,10 @@ def controls_are_tested_hard(project: Project, tally: Tally) -> None:
         for control in code.controls:
             _judge(tally, _control(project, control, code))
     record = project.strength.mutation
+    if record is None:
+        return
     for entry in _equivalents(project):
-        result = record.functions.get(entry.function) if record else None
+        result = record.functions.get(entry.function)
         known = {survivor.mutant for survivor in result.survivors} if result else set()
         tally.check(
             f"equivalent {entry.function} {entry.mutant}",

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trocar_lab.evidence.graph.history import History, HistoryEntry
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.project import approved_texts
-from trocar_lab.evidence.signed.approvals import ROSTER, Approval, ApprovalLog
+from trocar_lab.evidence.signed.approvals import FILE, ROSTER, Approval, ApprovalLog
 
 REVIEWER: Final = "Demo Reviewer"
 AUTHOR: Final = "Demo Author"
@@ -44,6 +44,7 @@ def write_demo_key(root: Path, *, name: str = REVIEWER) -> Path:
 
 def approve_demo(root: Path, graph: Graph, *, left_out: str = "") -> None:
     """Approve every normative need in its present text, all but one if one is named."""
+    (root / FILE).unlink(missing_ok=True)  # signed by a key that is gone
     key = write_demo_key(root)
     texts = approved_texts(root, graph)
     log = ApprovalLog(root)

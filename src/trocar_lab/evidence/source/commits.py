@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from trocar_lab.evidence.graph.metamodel import Frozen, split_list
-from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.git import git_output
 
 TRAILER: Final = "Change"
 _FORMAT: Final = f"--format=%H%x00%h%x00%s%x00%(trailers:key={TRAILER},valueonly,separator=%x2C)"

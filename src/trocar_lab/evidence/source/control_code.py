@@ -8,8 +8,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from trocar_lab.evidence.graph.metamodel import Frozen
+from trocar_lab.evidence.graph.scan_cache import ScanCache
 from trocar_lab.evidence.source.device_source import NeedComment
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -147,30 +149,50 @@ def read_control_code(
         root: Repository root.
         comments: Every need-id comment of the device.
     """
+    by_path: dict[str, list[NeedComment]] = {}
+    for comment in comments:
+        if _controls(comment):
+            by_path.setdefault(comment.path, []).append(comment)
+    found: list[ControlCode] = []
+    faults: list[str] = []
+    with ScanCache(root, "controls", "") as cache:
+        for path, own in by_path.items():
+            text = (root / path).read_text(encoding="utf-8")
+            key = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
+            kept = cache.get(key) or cache.put(key, _file_code(path, text, own))
+            found += [ControlCode.model_validate(row) for row in kept["code"]]
+            faults += kept["faults"]
+    return tuple(found), tuple(faults)
+
+
+def _controls(comment: NeedComment) -> tuple[str, ...]:
+    """Return the risk controls that a comment names."""
+    return tuple(need_id for need_id in comment.need_ids if need_id.startswith("RCM_"))
+
+
+def _file_code(path: str, text: str, comments: list[NeedComment]) -> dict[str, Any]:
+    """Return the code of the controls in one file, and its faults, as JSON values."""
+    try:
+        module = _Module(text, module=module_name(path))
+    except SyntaxError:  # rule C4 says why
+        module = None
     found: dict[str, ControlCode] = {}
     faults: list[str] = []
-    modules: dict[str, _Module | None] = {}
     for comment in comments:
-        controls = tuple(n for n in comment.need_ids if n.startswith("RCM_"))
-        if not controls:
-            continue
-        if comment.path not in modules:
-            modules[comment.path] = _parsed(root, comment.path)
-        module = modules[comment.path]
         name = module.at(comment.line) if module else None
         if module is None or name is None:
-            faults.append(f"{comment.path}:{comment.line}: names a control and stands at no code")
+            faults.append(f"{path}:{comment.line}: names a control and stands at no code")
             continue
-        key = f"{module_name(comment.path)}:{name}"
+        key = f"{module_name(path)}:{name}"
         known = found.get(key)
         found[key] = ControlCode(
             name=key,
-            path=comment.path,
+            path=path,
             line=known.line if known else comment.line,
-            controls=tuple(sorted({*controls, *(known.controls if known else ())})),
+            controls=tuple(sorted({*_controls(comment), *(known.controls if known else ())})),
             members=tuple(module.member(n) for n in module.reach(name)),
         )
-    return tuple(found.values()), tuple(faults)
+    return {"code": [code.model_dump(mode="json") for code in found.values()], "faults": faults}
 
 
 def _does_something(node: _Function | ast.ClassDef) -> bool:
@@ -194,11 +216,3 @@ def code_digest(node: ast.AST) -> str:
 def module_name(path: str) -> str:
     """Return the module of a file under ``src``."""
     return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
-
-
-def _parsed(root: Path, path: str) -> _Module | None:
-    """Return one parsed file, or None when it is not Python; rule C4 says why."""
-    try:
-        return _Module((root / path).read_text(encoding="utf-8"), module=module_name(path))
-    except SyntaxError:
-        return None

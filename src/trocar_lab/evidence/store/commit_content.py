@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import io
 import re
-import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -15,11 +14,11 @@ from typing import Final, NamedTuple
 
 from trocar_lab.evidence.errors import EvidenceError
 from trocar_lab.evidence.store.identity import PACKS, file_sha256, pack_digests
-from trocar_lab.provenance.code_identity import folder_sha256, git_output
+from trocar_lab.provenance.code_identity import folder_sha256
+from trocar_lab.provenance.git import GitError, git_bytes, git_output
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DEVICE: Final = "trocar"
-_GIT_SECONDS_MAX: Final = 120
 
 
 class CommitContent(NamedTuple):
@@ -66,16 +65,15 @@ def read_commit(root: Path, commit: str) -> CommitContent:
     Raises:
         EvidenceError: Git cannot make the archive.
     """
-    words = ("git", "-C", str(root), "archive", "--format=tar", commit)
     try:
-        done = subprocess.run(words, capture_output=True, check=True, timeout=_GIT_SECONDS_MAX)
+        content = git_bytes(root, "archive", "--format=tar", commit)
         stamp = git_output(root, "show", "--no-patch", "--format=%cI", commit) or ""
         committed_at = dt.datetime.fromisoformat(stamp.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as exc:
+    except (GitError, ValueError, IndexError) as exc:
         raise EvidenceError(f"git cannot give the content of commit {commit}: {exc}") from exc
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch)
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(tree, filter="data")
         files = (path for path in (tree / PACKS).rglob("*") if path.is_file())
         return CommitContent(

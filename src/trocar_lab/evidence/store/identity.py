@@ -15,7 +15,8 @@ from typing import Final
 from pydantic import Field
 
 from trocar_lab.evidence.graph.metamodel import Frozen
-from trocar_lab.provenance.code_identity import folder_sha256, git_output, package_versions
+from trocar_lab.provenance.code_identity import folder_sha256, package_versions
+from trocar_lab.provenance.git import git_output
 from trocar_lab.provenance.platform_record import AGX, platform_class, read_platform, read_text
 from trocar_lab.provenance.platform_record import PlatformRecord as MachineFacts
 

@@ -36,7 +36,7 @@ from trocar_lab.evidence.store.latency_intake import latency_bundles, latency_fi
 from trocar_lab.evidence.store.run_clocks import STEP_S_MAX, order_of, span_of
 from trocar_lab.evidence.store.run_writer import sync_folder
 from trocar_lab.evidence.store.seal import locked
-from trocar_lab.provenance.code_identity import git_output
+from trocar_lab.provenance.git import git_output
 
 NAME_LENGTH: Final = 16
 BROUGHT: Final = "bundle/"

@@ -35,6 +35,7 @@ _RareLine = TypeVar("_RareLine", RunLine, UncollectedLine, EndLine)
 _HEX: Final = frozenset("0123456789abcdef")
 _ESCAPE: Final = b"\\u"
 _NUMBERS: Final = frozenset({int, float})
+_TEXT: Final[frozenset[type]] = frozenset({str})
 _NEED_KEYS: Final = frozenset({"kind", *NeedLine._fields})
 _COLLECTED_KEYS: Final = frozenset({"kind", *CollectedLine._fields}) - {"fingerprints", "parents"}
 _OUTCOME_KEYS: Final = frozenset({"kind", *OutcomeLine._fields})
@@ -168,7 +169,7 @@ class LineDecoder:
             and row.keys() <= _COLLECTED_KEYS
         ):
             raise TypeError
-        if params is not None and not all(type(value) is str for value in params.values()):
+        if params is not None and not set(map(type, params.values())) <= _TEXT:
             raise TypeError
         return CollectedLine(
             node,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +129,27 @@ def _open(
     """Open the adapter on a fake engine."""
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     return OnnxRuntimeBackend(pack.model, pack.manifest, request)
+
+
+@pytest.mark.verifies("SRS_NETWORK_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("before", [None, "0", "1"])
+def test_reports_of_use_are_switched_off_before_the_import(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    """The engine reads the variable when it is imported; whatever a user set, nothing is sent."""
+    seen: list[str | None] = []
+
+    def importing(name: str) -> FakeRuntime:
+        del name
+        seen.append(os.environ.get("ORT_DISABLE_TELEMETRY"))
+        return FakeRuntime([CPU])
+
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", before or "")
+    if before is None:
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    monkeypatch.setattr("trocar.backends.onnxruntime.importlib.import_module", importing)
+    OnnxRuntimeBackend(pack.model, pack.manifest, BackendRequest())
+    assert seen == ["1"]
 
 
 @pytest.mark.verifies(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Final
 
 import numpy as np
@@ -113,6 +113,31 @@ def _open(
         engine=Engine.OPENVINO_CPU, precision=precision, thread_count=thread_count
     )
     return OpenVinoBackend(pack.model, pack.manifest, request)
+
+
+@pytest.mark.verifies("SRS_NETWORK_001", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_package_that_reports_use_is_kept_out(
+    pack: VerifiedPack, monkeypatch: pytest.MonkeyPatch, *, is_loaded: bool
+) -> None:
+    """OpenVINO takes its stub where the package is missing; also where another had loaded it."""
+    name = "openvino_telemetry"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    if not is_loaded:
+        del sys.modules[name]
+    can_import: list[bool] = []
+
+    def importing(wanted: str) -> FakeOpenVino:
+        del wanted
+        can_import.append(sys.modules.get(name, ModuleType(name)) is not None)
+        return FakeOpenVino()
+
+    monkeypatch.setattr("trocar.backends.openvino.importlib.import_module", importing)
+    request = BackendRequest(engine=Engine.OPENVINO_CPU)
+    OpenVinoBackend(pack.model, pack.manifest, request)
+    assert can_import == [False]
+    with pytest.raises(ModuleNotFoundError):
+        __import__(name)
 
 
 @pytest.mark.verifies(

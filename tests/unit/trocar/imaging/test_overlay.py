@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from simulators.source import noise_pixels
 from simulators.unit import UNIT_INFO, frame_record, polyp_mask
 from trocar.contracts.errors import InvariantError, SinkError
 from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
+from trocar.contracts.record import FrameRecord
 from trocar.imaging import overlay
 from trocar.imaging.overlay import OverlayPainter, contour_of
 
@@ -191,13 +192,14 @@ def test_legend_is_left_out_where_it_has_no_room() -> None:
 def test_mask_and_outcome_must_belong_together() -> None:
     """A mask on a withheld result, or none on a finding, is a mistake of ours."""
     painter, mask = _painter(), _mask(slice(0, 9), slice(0, 9))
-    with pytest.raises(InvariantError):
-        painter.paint(frame_record(outcome=_withheld()), _grey(), mask)
-    with pytest.raises(InvariantError):
-        painter.paint(frame_record(), _grey(), None)
-    with pytest.raises(InvariantError):
+    for outcome, shown in ((_withheld(), mask), (None, None)):
+        with pytest.raises(
+            InvariantError, match="a mask belongs to a finding, and to nothing else"
+        ):
+            painter.paint(frame_record(outcome=outcome), _grey(), shown)
+    with pytest.raises(InvariantError, match="a finding without its frame"):
         painter.paint(frame_record(), None, mask)
-    with pytest.raises(InvariantError):
+    with pytest.raises(InvariantError, match=r"mask \(359, 640\) on a frame \(360, 640, 3\)"):
         painter.paint(frame_record(), _grey(), mask[:-1])
     with pytest.raises(InvariantError):
         _painter(0, 5)
@@ -218,7 +220,7 @@ def test_contour_agrees_with_an_independent_erosion(seed: int, thickness_px: int
 @pytest.mark.verifies("SRS_LIMITS_001", extent="partial", technique="boundary")
 def test_contour_without_thickness_is_refused() -> None:
     """An outline that nobody can see is none."""
-    with pytest.raises(InvariantError):
+    with pytest.raises(InvariantError, match="contour of 0 px asked for"):
         contour_of(np.ones((3, 3), np.bool_), thickness_px=0)
 
 
@@ -231,3 +233,175 @@ def test_build_without_scalable_text_is_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SinkError, match="FreeType"):
         overlay._font(13)
     overlay._font.cache_clear()
+
+
+def _blobs(seed: int, *, height_px: int, width_px: int) -> NDArray[np.bool_]:
+    """Return a random mask of blocks, some of them at the edge."""
+    coarse = np.random.default_rng(seed).random((height_px // 9 + 1, width_px // 7 + 1)) > 0.6
+    blocks: NDArray[np.bool_] = np.kron(coarse, np.ones((9, 7))).astype(np.bool_)
+    return np.ascontiguousarray(blocks[:height_px, :width_px])
+
+
+def _drawn_by_definition(
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], thickness_px: int
+) -> NDArray[np.uint8]:
+    """Return the frame with fill, outline and rim, one after the other over the whole of it."""
+    outline: Any = mask & ~ndimage.binary_erosion(mask, iterations=thickness_px)
+    around: Any = ndimage.binary_dilation(mask, iterations=max(1, thickness_px // 2)) & ~mask
+    colour = np.array(overlay._SKY_BLUE)
+    thirteen_parts = pixels.astype(int) - (pixels >> 3) - (pixels >> 4)
+    expected = pixels.astype(int)
+    expected[mask] = (thirteen_parts + (colour >> 3) + (colour >> 4))[mask]
+    expected[outline] = colour
+    expected[around] = 0
+    return expected.astype(np.uint8)
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="full", technique="equivalence")
+@pytest.mark.controls("RCM_GEOMETRY_001")
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("thickness_px", [1, 2, 4, 5])
+def test_every_pixel_of_the_drawing_is_that_of_its_definition(seed: int, thickness_px: int) -> None:
+    """It is drawn in a box and in bands for speed; neither may show, nor move anything."""
+    height_px, width_px = 40 + 13 * seed, 50 + 11 * seed
+    pixels = noise_pixels(seed, height_px=height_px, width_px=width_px)
+    mask = _blobs(seed, height_px=height_px, width_px=width_px)
+    if seed % 2:
+        mask[:8], mask[-9:], mask[:, :6], mask[:, -5:] = False, False, False, False
+    view = pixels.copy()
+    overlay._paint_mask(view, mask, thickness_px=thickness_px)
+    assert np.array_equal(view, _drawn_by_definition(pixels, mask, thickness_px))
+
+
+class _Words(NamedTuple):
+    """Words of the line under the frame, with their colour."""
+
+    text: str
+    colour: tuple[int, int, int]
+
+
+def _foot_by_definition(
+    painter: OverlayPainter, words: list[_Words], legend: _Words
+) -> NDArray[np.uint8]:
+    """Return the line under the frame: words from the left, the legend at the right if it fits."""
+    size_px, line_px, width_px = painter._font_px, painter._line_px, painter.canvas_size_px[0]
+    font = overlay._font(size_px)
+    strip = Image.new("RGB", (width_px, line_px), overlay._INK)
+    draw = ImageDraw.Draw(strip)
+    at: float = size_px // 2
+    for number, (text, colour) in enumerate(words):
+        draw.text((at, line_px // 2), text, font=font, fill=colour, anchor="lm")
+        length = font.getlength(text)
+        at += round(length) if len(words) > 2 and number == 0 else length
+    if at + font.getlength(legend.text) + 2 * size_px <= width_px:
+        place = (width_px - size_px // 2, line_px // 2)
+        draw.text(place, legend.text, font=font, fill=legend.colour, anchor="rm")
+    return np.asarray(strip)
+
+
+_OUTLINE = _Words("outline: polyp, as marked by the model", overlay._SKY_BLUE)
+_NOTHING = _Words("nothing marked by the model", overlay._SOFT)
+_AGE = _Words("frame 0   age 40.0 ms   ", overlay._PAPER)
+_FEET: list[tuple[FrameRecord, list[_Words], _Words]] = [
+    (frame_record(), [_AGE, _Words("in time", overlay._PAPER)], _OUTLINE),
+    (
+        frame_record(outcome=polyp_mask(0, is_empty=True), dropped_before_count=1),
+        [_AGE, _Words("in time   1 dropped before", overlay._ORANGE)],
+        _NOTHING,
+    ),
+    (
+        frame_record(verdict=DeadlineVerdict.MISSED),
+        [_AGE, _Words("LATE", overlay._ORANGE)],
+        _OUTLINE,
+    ),
+    (
+        frame_record(outcome=_withheld(Reason.FRAME_SATURATED)),
+        [
+            _Words("NO RESULT: frame saturated   ", overlay._ORANGE),
+            _AGE,
+            _Words("in time", overlay._PAPER),
+        ],
+        _Words("", overlay._ORANGE),
+    ),
+]
+
+
+@pytest.mark.verifies("SRS_SINK_001", "SRS_SINK_005", extent="partial", technique="equivalence")
+@pytest.mark.controls("RCM_WITHHELD_001")
+@pytest.mark.parametrize(("record", "words", "legend"), _FEET, ids=["met", "empty", "late", "none"])
+def test_line_under_the_frame_is_written_as_defined(
+    record: FrameRecord, words: list[_Words], legend: _Words
+) -> None:
+    """At every width: what needs attention is orange, and the legend never runs into it."""
+    for width_px in range(470, 760, 2):
+        painter = _painter(40, width_px)
+        mask = None if isinstance(record.outcome, Withheld) else np.zeros((40, width_px), np.bool_)
+        canvas = painter.paint(record, _grey(40, width_px), mask)
+        top = painter._top_px + 40
+        foot = canvas[top : top + painter._line_px]
+        assert np.array_equal(foot, _foot_by_definition(painter, words, legend)), width_px
+
+
+def _withheld_by_definition(
+    pixels: NDArray[np.uint8] | None, *, height_px: int, width_px: int, font_px: int
+) -> NDArray[np.uint8]:
+    """Return what is shown of a black frame: dimmed, in a hatched border, words in the middle."""
+    rows, columns = np.mgrid[:height_px, :width_px]
+    expected = np.empty((height_px, width_px, 3), np.uint8)
+    expected[:] = overlay._INK if pixels is None else pixels // 2
+    border_px = max(1, min(height_px, width_px) // 40)
+    is_inside = (rows >= border_px) & (rows < height_px - border_px)
+    is_inside &= (columns >= border_px) & (columns < width_px - border_px)
+    # The pattern begins anew at the lower and at the right border.
+    stripe = np.where(rows >= height_px - border_px, rows - (height_px - border_px), rows)
+    column = np.where(columns >= width_px - border_px, columns - (width_px - border_px), columns)
+    is_side = (columns < border_px) | (columns >= width_px - border_px)
+    number = np.where(is_side, rows + column, stripe + columns) // 12 % 2
+    hatch = np.array([overlay._VERMILLION, overlay._INK], np.uint8)[number]
+    expected[~is_inside] = hatch[~is_inside]
+    label = overlay._label("NO RESULT: frame black", 2 * font_px, width_px)
+    top, left = (
+        max(0, (side - part) // 2)
+        for side, part in zip((height_px, width_px), label.shape[:2], strict=True)
+    )
+    label = label[: height_px - top]
+    expected[top : top + label.shape[0], left : left + label.shape[1]] = label
+    return expected
+
+
+@pytest.mark.verifies("SRS_SINK_005", extent="full", technique="equivalence")
+@pytest.mark.controls("RCM_WITHHELD_001")
+@pytest.mark.parametrize("has_frame", [False, True])
+@pytest.mark.parametrize(
+    ("height_px", "width_px"), [(360, 640), (121, 90), (33, 33), (26, 500), (20, 300)]
+)
+def test_every_pixel_of_a_withheld_frame_is_that_of_its_definition(
+    height_px: int, width_px: int, *, has_frame: bool
+) -> None:
+    """Nothing of an earlier finding stays, also where the frame is smaller than its words."""
+    painter = _painter(height_px, width_px)
+    pixels = noise_pixels(3, height_px=height_px, width_px=width_px)
+    before = painter.paint(frame_record(), pixels, np.ones((height_px, width_px), np.bool_)).copy()
+    shown = pixels if has_frame else None
+    canvas = painter.paint(frame_record(outcome=_withheld()), shown, None)
+    expected = _withheld_by_definition(
+        shown, height_px=height_px, width_px=width_px, font_px=painter._font_px
+    )
+    assert np.array_equal(_body(painter, canvas), expected)
+    beside = np.ones(canvas.shape[:2], np.bool_)
+    top, left = painter._top_px, painter._left_px
+    beside[top : top + height_px, left : left + width_px] = False
+    beside[top + height_px : top + height_px + painter._line_px] = False
+    assert np.array_equal(canvas[beside], before[beside])
+
+
+@pytest.mark.verifies("SRS_SINK_001", extent="partial", technique="requirement")
+def test_finding_is_drawn_on_the_frame_itself() -> None:
+    """Full brightness, no border, and nothing beside the frame changes."""
+    painter = _painter(90, 120)
+    pixels = noise_pixels(5, height_px=90, width_px=120)
+    mask = np.zeros((90, 120), np.bool_)
+    mask[30:60, 40:90] = True
+    painter.paint(frame_record(outcome=_withheld()), None, None)
+    body = _body(painter, painter.paint(frame_record(), pixels, mask))
+    assert np.array_equal(body, _drawn_by_definition(pixels, mask, 2))

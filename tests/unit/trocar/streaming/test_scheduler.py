@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from simulators.clock import FakeClock
+from simulators.scripted_run import START_NS
+from simulators.scripted_run import ScriptedRun as _Run
+from simulators.scripted_run import timed_frames as _frames
 from simulators.sink import RecordingSink
 from simulators.source import ListSource, noise_pixels, raw_frame
 from simulators.unit import ScriptedUnit, polyp_mask
@@ -21,75 +24,21 @@ from trocar.contracts.errors import (
     SinkError,
     SourceLostError,
 )
+from trocar.contracts.findings import Finding
 from trocar.contracts.frame import Frame, RawFrame
 from trocar.contracts.limits import NS_PER_MS, SOURCE_SILENCE_MS_MAX
 from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
-from trocar.contracts.ports import FrameSource, Sink, StopSignal, Unit
+from trocar.contracts.ports import StopSignal
 from trocar.streaming import scheduler
 from trocar.streaming.latest_frame import LatestFrameSlot
-from trocar.streaming.ledger import DropLedger, DropReason
+from trocar.streaming.ledger import DropReason
 from trocar.streaming.pacing import Pacing, StreamKind, undecodable
 from trocar.streaming.scheduler import run_stream
-from trocar.streaming.summary import EndedBecause, StreamConfig, StreamSummary
+from trocar.streaming.summary import EndedBecause, StreamConfig
 
 AS_FAST = StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE)
 REALTIME = StreamConfig(pacing=Pacing.REALTIME, deadline_ms=100)
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-START_NS = 1_000_000_000
 WAIT_S = 10.0
-
-
-def _frames(count: int, *, first: int = 0) -> list[RawFrame]:
-    return [
-        raw_frame(i, captured_at_ns=START_NS + i, media_time_ns=40 * NS_PER_MS * i)
-        for i in range(first, first + count)
-    ]
-
-
-class _Run:
-    """One call of ``run_stream`` with simulators; everything it leaves behind can be looked at."""
-
-    def __init__(
-        self,
-        source: FrameSource | Sequence[Any],
-        unit: Unit | None = None,
-        *,
-        config: StreamConfig = AS_FAST,
-        sinks: Sequence[Sink] = (),
-        clock: FakeClock | None = None,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.sink = RecordingSink()
-        self.ledger = DropLedger()
-        self.ends: list[StreamSummary] = []
-        self.progress: list[tuple[int, int | None]] = []
-        self.source = ListSource(source) if isinstance(source, Sequence) else source
-        self._unit = ScriptedUnit() if unit is None else unit
-        self._config = config
-        self._sinks = [self.sink, *sinks]
-        self._clock = FakeClock(START_NS + 1000) if clock is None else clock
-        self._stop = stop
-
-    def go(self) -> StreamSummary:
-        """Run to the end."""
-        return run_stream(
-            self.source,
-            self._unit,
-            self._sinks,
-            clock=self._clock,
-            config=self._config,
-            stop=self._stop,
-            progress=lambda done, total: self.progress.append((done, total)),
-            ledger=self.ledger,
-            on_end=self.ends.append,
-            wall_clock=lambda: NOON,
-        )
-
-    @property
-    def reasons(self) -> list[Reason | None]:
-        """Reason of each record, None for a finding."""
-        outcomes = [record.outcome for record in self.sink.records]
-        return [o.reason if isinstance(o, Withheld) else None for o in outcomes]
 
 
 @pytest.mark.verifies("SRS_STREAM_002", extent="full", technique="requirement")
@@ -191,6 +140,46 @@ def test_frame_from_the_future_is_withheld() -> None:
     run.go()
     assert run.reasons == [Reason.CLOCK_BACKWARDS]
     assert run.sink.records[0].times.age_ns == 0
+    outcome = run.sink.records[0].outcome
+    assert isinstance(outcome, Withheld)
+    assert outcome.detail == f"acquired at {START_NS + 1} ns, seen at {START_NS} ns"
+
+
+class _TimedUnit(ScriptedUnit):
+    """Remembers the time that it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told_ns: list[int] = []
+
+    def run(self, frame: Frame, *, now_ns: int) -> Finding | Withheld:
+        """Answer, and remember."""
+        self.told_ns.append(now_ns)
+        return super().run(frame, now_ns=now_ns)
+
+
+@pytest.mark.verifies("SRS_STREAM_003", "SRS_POLYP_004", extent="partial", technique="requirement")
+@pytest.mark.controls("RCM_DEADLINE_001", "RCM_FRAMEID_001")
+@pytest.mark.parametrize("captured_at_ns", [0, 1, START_NS])
+def test_times_of_a_record_are_those_of_the_clock(captured_at_ns: int) -> None:
+    """The unit judges the age of a frame by the time that it is told, so that must be the present."""
+    unit, clock = _TimedUnit(), FakeClock(START_NS, step_ns=7)
+    frame = raw_frame(3, captured_at_ns=captured_at_ns, media_time_ns=120 * NS_PER_MS)
+    run = _Run([frame], unit, clock=clock)
+    run.go()
+    (record,) = run.sink.records
+    assert (record.frame_index, record.media_time_ns) == (3, 120 * NS_PER_MS)
+    assert record.times.captured_at_ns == captured_at_ns
+    assert unit.told_ns == [record.times.started_at_ns + 7]
+    assert record.times.finished_at_ns == record.times.started_at_ns + 14
+
+
+@pytest.mark.verifies("SRS_STREAM_003", extent="partial", technique="boundary")
+def test_time_before_the_clock_began_counts_as_its_beginning() -> None:
+    """A record of a refused frame is valid too, and the frame never looks younger than it is."""
+    run = _Run([undecodable("cut off", frame_index=0, captured_at_ns=-5, source_id="list")])
+    run.go()
+    assert run.sink.records[0].times.captured_at_ns == 0
 
 
 @pytest.mark.verifies("SRS_STREAM_004", extent="partial", technique="equivalence")
@@ -211,8 +200,22 @@ def test_engine_that_fails_on_one_frame_costs_that_frame() -> None:
     """The other frames of the examination are still answered."""
     unit = ScriptedUnit({1: InferenceError("no memory", advice="wait", bytes=7)})
     run = _Run(_frames(3), unit)
-    run.go()
+    with structlog.testing.capture_logs() as logged:
+        run.go()
     assert run.reasons == [None, Reason.INFERENCE_FAILED, None]
+    outcome = run.sink.records[1].outcome
+    assert isinstance(outcome, Withheld)
+    assert (outcome.frame_index, outcome.detail) == (1, "no memory")
+    failed = [line for line in logged if line["log_level"] == "warning"]
+    assert [{**line, "source_id": ""} for line in failed] == [
+        {
+            "event": "inference_failed",
+            "log_level": "warning",
+            "frame_index": 1,
+            "bytes": 7,
+            "source_id": "",
+        }
+    ]
 
 
 @pytest.mark.verifies("SRS_OUTCOME_001", extent="partial", technique="requirement")
@@ -250,8 +253,9 @@ def test_our_own_mistake_stops_the_run_and_keeps_the_record(
 def test_answer_for_another_frame_stops_the_run() -> None:
     """An outline from another frame is in the wrong place."""
     run = _Run(_frames(1), ScriptedUnit({0: polyp_mask(7)}))
-    with pytest.raises(InvariantError, match="no valid record of frame 0"):
+    with pytest.raises(InvariantError, match="no valid record of frame 0") as caught:
         run.go()
+    assert caught.value.advice == scheduler._ADVICE_FAULT
     assert run.sink.records == []
 
 
@@ -406,8 +410,12 @@ def test_silence_up_to_the_limit_is_tolerated() -> None:
         ledger=None,
     )
     run._check_silence(SOURCE_SILENCE_MS_MAX * NS_PER_MS)
-    with pytest.raises(SourceLostError):
+    with pytest.raises(SourceLostError) as caught:
         run._check_silence(SOURCE_SILENCE_MS_MAX * NS_PER_MS + 1)
+    assert caught.value.problem == (
+        "expected a frame at least every 5000 ms from list, got none for 5000 ms"
+    )
+    assert caught.value.advice == "check the camera, its cable and the recorder, and start again"
 
 
 @pytest.mark.verifies("SRS_STREAM_010", extent="partial", technique="fault_injection")

@@ -69,7 +69,7 @@ def test_approval_binds_text_and_links(tree: Path) -> None:
     assert _state(tree, "SYS_DEMO_001") is ApprovalState.APPROVED
     path = tree / REQUIREMENTS
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("sees the structure", "feels the structure"), encoding="utf-8")
+    path.write_text(text.replace("to see the structure", "to feel the structure"), encoding="utf-8")
     graph = source_graph(tree)
     log = ApprovalLog(tree).read()
     texts = approved_texts(tree, graph)
@@ -83,7 +83,7 @@ def test_reflowed_text_keeps_its_approval(tree: Path) -> None:
     _decide(tree, "UN_DEMO_001")
     path = tree / REQUIREMENTS
     text = path.read_text(encoding="utf-8")
-    changed = text.replace("sees the structure", "sees\n   the structure")
+    changed = text.replace("to see the structure", "to see\n   the structure")
     assert changed != text
     path.write_text(changed, encoding="utf-8")
     assert _state(tree, "UN_DEMO_001") is ApprovalState.APPROVED
@@ -126,7 +126,7 @@ def test_text_that_is_not_committed_is_refused(tree: Path) -> None:
     """An item is under control before it is approved."""
     path = tree / REQUIREMENTS
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("sees the structure", "feels it"), encoding="utf-8")
+    path.write_text(text.replace("to see the structure", "to feel it"), encoding="utf-8")
     with pytest.raises(ApprovalError, match="not committed"):
         _decide(tree, "UN_DEMO_001")
 

@@ -78,7 +78,7 @@ def test_change_of_one_requirement_leaves_its_sibling_alone(tree: Path) -> None:
 
 def test_reflowed_text_is_no_change(tree: Path) -> None:
     """A line break changes nothing."""
-    before, after = _edited(tree, "sees the structure", "sees\n   the structure")
+    before, after = _edited(tree, "to see the structure", "to see\n   the structure")
     assert difference(before, after).is_empty
 
 
@@ -99,7 +99,7 @@ def test_difference_names_parts_and_removed_needs(tree: Path) -> None:
 def test_history_names_each_text_and_its_author(tree: Path) -> None:
     """A text that comes back is a text of its own; another file's commit is none."""
     first = source_graph(tree).needs["UN_DEMO_001"].fingerprint
-    _edit(tree, "sees the structure", "feels the structure")
+    _edit(tree, "to see the structure", "to feel the structure")
     _commit(tree, "Second text", author="Other Author")
     (tree / "docs" / "note.rst").write_text("Note\n====\n", encoding="utf-8")
     _commit(tree, "Unrelated")
@@ -113,7 +113,7 @@ def test_history_names_each_text_and_its_author(tree: Path) -> None:
 def test_history_names_the_release_that_holds_a_text_first(tree: Path) -> None:
     """A text belongs to the first tag at or after its commit; a later text to none yet."""
     subprocess.run(["git", "-C", str(tree), "tag", "v1.0"], check=True)
-    _edit(tree, "sees the structure", "feels the structure")
+    _edit(tree, "to see the structure", "to feel the structure")
     _commit(tree, "Second text")
     entries = read_history(tree).of("UN_DEMO_001")
     assert [entry.version for entry in entries] == ["v1.0", ""]
@@ -139,7 +139,7 @@ def test_tree_without_git_says_why_there_is_no_history(tmp_path: Path) -> None:
 @pytest.mark.verifies("SRS_TRACE_024", extent="partial", technique="equivalence")
 def test_states_are_named_by_commit_file_release_and_working_tree(tree: Path) -> None:
     """Each way to name a state gives its graph; a wrong name says what there is."""
-    _edit(tree, "sees the structure", "feels the structure")
+    _edit(tree, "to see the structure", "to feel the structure")
     old = graph_of(tree, "HEAD")
     assert changed_ids(old, graph_of(tree, ".")) == {"UN_DEMO_001"}
     with pytest.raises(GraphError, match="archived: none yet"):

@@ -1,39 +1,21 @@
-"""The command line and the report: one file, no script, exit status as the verdict."""
+"""The command line: exit status as the verdict, files of the report, explanation of a need."""
 
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from trocar_lab.evidence.__main__ import main
+from trocar_lab.evidence.commands import writing
 from trocar_lab.evidence.graph.metamodel import load_metamodel
 from trocar_lab.evidence.graph.metamodel_page import PAGE, metamodel_page
-from trocar_lab.evidence.report.html_report import html_report, write_report
 from trocar_lab.evidence.rules.catalogue import RULES
 from trocar_lab.evidence.rules.rule import run_rules
+from trocar_lab.evidence.selftest.demo_process import RELEASE
 from trocar_lab.evidence.selftest.faults import load_faults
-from trocar_lab.evidence.selftest.gate import CLEAN, seeded_project
-
-
-class _Reader(HTMLParser):
-    """Collects what a report refers to."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.anchors: list[str] = []
-        self.targets: list[str] = []
-        self.tags: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect one tag."""
-        self.tags.add(tag)
-        values = dict(attrs)
-        self.anchors += [str(values["id"])] if "id" in values else []
-        self.targets += [str(values["href"])] if "href" in values else []
+from trocar_lab.evidence.selftest.gate import CLEAN, Caught, seeded_project
 
 
 def _arguments(root: Path) -> list[str]:
@@ -48,33 +30,43 @@ def _arguments(root: Path) -> list[str]:
     ]
 
 
-def test_report_is_one_file_whose_links_resolve(tmp_path: Path) -> None:
-    """A deficiency letter can cite an anchor, offline and without script."""
-    project = seeded_project(CLEAN, tmp_path)
-    outcome = run_rules(RULES, project, release=True)
-    text = html_report(project, outcome, selftest="71 faults seeded, 71 caught")
-    reader = _Reader(text)
-    assert reader.tags.isdisjoint({"script", "link", "img", "iframe"})
-    assert len(reader.anchors) == len(set(reader.anchors))
-    assert {target.removeprefix("#") for target in reader.targets} <= set(reader.anchors)
-    assert set(project.graph.needs) <= set(reader.anchors)
-    for words in ("Research use only", "71 faults seeded", "0 of ", "✔ PASS", "@media print"):
-        assert words in text
+def test_report_command_writes_three_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit status is that of the check; a self-test that is not sound turns it red."""
+    seeded_project(CLEAN, tmp_path)
+    output = tmp_path / "written"
+    words = ["report", *_arguments(tmp_path), "-o", str(output)]
+    words += ["--release-folder", str(tmp_path / RELEASE)]
+    caught = [Caught(CLEAN, is_caught=True, detail="")]
+    monkeypatch.setattr(writing, "run_selftest", lambda: (True, caught))
+    status = main(words)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert (status == 0) == line.startswith("TRACE VERDICT: GREEN")
+    assert {path.name for path in output.iterdir()} == {"trace.html", "trace.json", "needs.json"}
+    assert (output / "needs.json").read_bytes() == (tmp_path / "needs.json").read_bytes()
+    monkeypatch.setattr(writing, "run_selftest", lambda: (False, caught))
+    assert main(words) == 1
+    trace = json.loads((output / "trace.json").read_text(encoding="utf-8"))
+    assert trace["selftest"]["is_sound"] is False
+    assert "not sound" in (output / "trace.html").read_text(encoding="utf-8")
 
 
-def test_report_shows_what_is_not_proven(tmp_path: Path) -> None:
-    """A failed parameter set shows with rule, reason and population; text is escaped."""
-    fault = next(f for f in load_faults() if f.name == "one parameter set fails, the next passes")
-    project = seeded_project(fault, tmp_path)
-    outcome = run_rules(RULES, project)
-    path = write_report(tmp_path / "out", project, outcome, selftest="<b>")
-    text = path.read_text(encoding="utf-8")
-    assert "✘ FAIL" in text
-    assert "1 of 2" in text
-    assert "&lt;b&gt;" in text
-    trace = json.loads((tmp_path / "out" / "trace.json").read_text(encoding="utf-8"))
-    assert trace["is_green"] is False
-    assert trace["verdict"] == outcome.verdict_line
+@pytest.mark.verifies("SRS_TRACE_017", extent="partial", technique="fault_injection")
+def test_pdf_without_a_browser_is_red_and_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked for a PDF and got none must not read a success; the page is there all the same."""
+    seeded_project(CLEAN, tmp_path)
+    monkeypatch.setattr(
+        writing, "run_selftest", lambda: (True, [Caught(CLEAN, is_caught=True, detail="")])
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ["report", *_arguments(tmp_path), "-o", str(tmp_path / "written"), "--pdf"]
+    assert main(words) == 1
+    assert "install Chromium" in capsys.readouterr().err
+    assert (tmp_path / "written" / "trace.html").is_file()
+    assert not (tmp_path / "written" / "trace.pdf").exists()
 
 
 def test_check_exits_with_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,7 @@ def with_record(project: Project, rule: str, key: str) -> Project:
 # ---------------------------------------------------------------- C10
 
 
+@pytest.mark.verifies("SRS_TRACE_032", extent="partial", technique="requirement")
 def test_each_crossing_and_each_interface_is_counted(tmp_path: Path) -> None:
     """One import crosses, inside a function, and one interface is declared."""
     result = judged("C10", seeded_project(CLEAN, tmp_path))
@@ -146,6 +147,7 @@ def test_interface_of_a_toolchain_item_is_not_of_the_device(tmp_path: Path) -> N
 CLASS = "mask of another size than its frame"
 
 
+@pytest.mark.verifies("SRS_TRACE_032", extent="partial", technique="requirement")
 def test_list_of_the_plan_and_file_are_one_list(tmp_path: Path) -> None:
     """A name that one of them lacks is red, on whichever side it stands."""
     result = judged("C11", seeded_project(CLEAN, tmp_path / "clean"))
@@ -233,6 +235,7 @@ def test_class_that_stands_twice_is_red(tmp_path: Path) -> None:
     assert red(judged("C11", project)) == {CLASS: "stands twice"}
 
 
+@pytest.mark.verifies("SRS_TRACE_002", extent="partial", technique="boundary")
 def test_no_class_anywhere_is_an_empty_population(tmp_path: Path) -> None:
     """The technology brings defects; a project that lists none has not looked."""
     project = edited(tmp_path, (FILE, "", ""), ("docs/process/development.rst", "", "Plan\n====\n"))
@@ -280,6 +283,7 @@ def test_item_is_named_itself_or_through_a_unit(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- K12
 
 
+@pytest.mark.verifies("SRS_TRACE_032", extent="partial", technique="fault_injection")
 @pytest.mark.parametrize(
     ("new", "words"),
     [
@@ -319,6 +323,7 @@ def _changed(project: Project, date: str, *, text: str = "") -> Project:
     return replace(project, known_history=History(entries=entries))
 
 
+@pytest.mark.verifies("SRS_TRACE_032", extent="partial", technique="boundary")
 @pytest.mark.parametrize(
     ("date", "is_red"),
     [
@@ -391,6 +396,7 @@ def test_run_without_a_failure_is_a_row_of_its_own(tmp_path: Path) -> None:
     assert judged("V11", replace(project, runs=())).is_red
 
 
+@pytest.mark.verifies("SRS_TRACE_032", extent="partial", technique="fault_injection")
 @pytest.mark.parametrize("outcome", ["failed", "error", "xfailed", "xpassed"])
 @pytest.mark.parametrize("when", ["setup", "call", "teardown"])
 def test_every_outcome_that_is_no_pass_needs_a_report(

@@ -8,13 +8,13 @@ import av
 import numpy as np
 import pytest
 
-from simulators.kvasir import write_kvasir_like
+from simulators.kvasir import register_kvasir_like, write_kvasir_like
 from trocar.apps.endoscopy import open_unit
 from trocar.backends.request import BackendRequest
 from trocar.imaging.resize import upsample_mask
 from trocar_lab.__main__ import main
-from trocar_lab.datasets import data_root
-from trocar_lab.datasets.kvasir_seg import read_index, select
+from trocar_lab.datasets import data_root, registered
+from trocar_lab.datasets.kvasir_seg import digest, read_index, select
 from trocar_lab.datasets.splits import Split
 from trocar_lab.metrics.overlap import dice
 from trocar_lab.polyp import evaluate
@@ -48,6 +48,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> PackReport:
         container.mux(stream.encode(None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(data_root.VARIABLE, str(folder / "data"))
+        patch.setattr(registered, "REGISTER", register_kvasir_like(folder / "data"))
         train(folder / "run", config=CONFIG, thread_count=1)
         return pack_polyp(
             [folder / "run"], folder / "clip.mp4", folder / "pack", version="0.0.1", use_mirror=True
@@ -134,6 +135,27 @@ def test_withheld_image_is_not_left_out(tmp_path: Path, report: PackReport) -> N
     write_kvasir_like(tmp_path)
     with pytest.raises(evaluate.WithheldError, match="frame_black"):
         evaluate.score(Refusing(), read_index(tmp_path)[:1])  # type: ignore[arg-type] # a fake
+
+
+@pytest.mark.parametrize("command", ["train", "pack"])
+def test_command_line_refuses_data_that_are_not_registered(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    """Drawn discs under the name of Kvasir-SEG: one line with both digests, and nothing written."""
+    write_kvasir_like(tmp_path / "data")
+    monkeypatch.setenv(data_root.VARIABLE, str(tmp_path / "data"))
+    words = [command, "polyp_segmentation", "--run", str(tmp_path / "run")]
+    if command == "pack":
+        words += ["--clip", "none.mp4", "-o", str(tmp_path / "pack"), "--version", "0.0.1"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert str(registered.registered_digest("DATA_KVASIR_SEG")) in said
+    assert digest(read_index(tmp_path / "data")) in said
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "pack").exists()
 
 
 def test_command_line_says_how_to_name_the_data(
