@@ -45,3 +45,7 @@ class ReleaseError(TraceError):
 
 class PrintError(TraceError):
     """The report cannot be printed as PDF."""
+
+
+class SourceTextError(TraceError):
+    """A file of the repository is no text, or not of its format."""

@@ -17,6 +17,7 @@ from trocar_lab.evidence.errors import NeedsSourceError
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, load_metamodel, split_list
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.graph.needs import Need, collapse
+from trocar_lab.evidence.graph.source_text import read_source
 
 _DIRECTIVE: Final = re.compile(r"^(?P<indent>\s*)\.\. (?P<name>[a-z_]+)::(?: (?P<title>.*))?$")
 _OPTION: Final = re.compile(r"^   :(?P<name>[a-z0-9_-]+):(?: (?P<value>.*))?$")
@@ -79,7 +80,7 @@ def scan_sources(root: Path, model: Metamodel | None = None) -> SourceScan:
     faults: list[str] = []
     for path in source_files(root):
         name = path.relative_to(root).as_posix()
-        for found in scan_text(path.read_text(encoding="utf-8"), place=name, model=table):
+        for found in scan_text(read_source(path), place=name, model=table):
             if isinstance(found, Need):
                 needs.append(found)
             else:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from trocar_lab.evidence.graph.metamodel import Metamodel
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.evidence.graph.source_text import read_source
 from trocar_lab.evidence.source.python_tests import TestFile, TestFunction
 from trocar_lab.evidence.store.evidence_record import CollectedLine, EvidenceRun
 
@@ -153,7 +154,7 @@ def _suite(root: Path, line: CollectedLine, cache: ScanCache) -> dict[str, Any]:
     path, holder = root / line.source_file, root / line.function.split("::", 1)[0]
     if path.suffix != ".py" or not (path.is_file() and holder.is_file()):
         return {"bodies": {}, "imports": []}
-    text = path.read_text(encoding="utf-8")
+    text = read_source(path)
     key = hashlib.sha256(f"{line.source_file}\0{text}".encode()).hexdigest()
     kept = cache.get(key)
     if kept is None:

@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
@@ -23,6 +22,7 @@ from pydantic import Field, ValidationError
 
 from trocar_lab.evidence.errors import ApprovalError, RecordError, SignatureError
 from trocar_lab.evidence.graph.metamodel import Frozen
+from trocar_lab.evidence.graph.source_text import read_toml
 from trocar_lab.evidence.signed.signatures import is_signed, public_key, sign
 
 FILE: Final = "requirements_spec/approvals.jsonl"
@@ -145,7 +145,7 @@ class ApprovalLog:
         if not path.is_file():
             return {}
         try:
-            rows = tomllib.loads(path.read_text(encoding="utf-8")).get("reviewer", [])
+            rows = read_toml(path).get("reviewer", [])
             found = [Reviewer.model_validate(row) for row in rows]
         except (ValueError, ValidationError) as exc:
             raise RecordError(f"{path}: {exc}") from exc

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from trocar_lab.evidence.errors import RecordError
 from trocar_lab.evidence.graph.metamodel import Frozen
+from trocar_lab.evidence.graph.source_text import read_toml
 
 _Name = Annotated[str, Field(pattern=r"^\S+ \S+")]
 _Reason = Annotated[str, Field(min_length=20)]
@@ -115,10 +115,7 @@ def read_records(root: Path) -> Records:
         path = root / FOLDER / name
         if not path.is_file():
             continue
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as exc:
-            raise RecordError(f"{path}: {exc}") from exc
+        table = read_toml(path)
         if set(table) - {key}:
             raise RecordError(f"{path}: only {key} tables, got {', '.join(sorted(table))}")
         tables[field] = table.get(key, [])

@@ -12,6 +12,7 @@ from typing import Any
 
 from trocar_lab.evidence.graph.metamodel import Frozen
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.evidence.graph.source_text import read_source
 from trocar_lab.evidence.source.device_source import NeedComment
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -157,7 +158,7 @@ def read_control_code(
     faults: list[str] = []
     with ScanCache(root, "controls", "") as cache:
         for path, own in by_path.items():
-            text = (root / path).read_text(encoding="utf-8")
+            text = read_source(root / path)
             key = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
             kept = cache.get(key) or cache.put(key, _file_code(path, text, own))
             found += [ControlCode.model_validate(row) for row in kept["code"]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from trocar_lab.evidence.graph.metamodel import Frozen, split_list
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.evidence.graph.source_text import read_source, read_toml
 
 _COMMENT: Final = re.compile(r"^\s*#\s*@need-ids:(?P<ids>.*)$")
 _REQUIREMENT: Final = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?(?P<spec>[^;]*)")
@@ -69,7 +69,7 @@ def read_device_source(root: Path) -> DeviceSource:
     comments = [
         comment
         for path in sorted((root / "src" / "trocar").rglob("*.py"))
-        for comment in _comments(path.read_text("utf-8"), path.relative_to(root).as_posix())
+        for comment in _comments(read_source(path), path.relative_to(root).as_posix())
     ]
     dependencies, other = _dependencies(root / "pyproject.toml")
     return DeviceSource(
@@ -93,7 +93,7 @@ def _modules(
     with ScanCache(root, f"modules-{package}", package) as cache:
         for path in sorted((base / package).rglob("*.py")):
             name = ".".join(path.relative_to(base).with_suffix("").parts)
-            text = path.read_text(encoding="utf-8")
+            text = read_source(path)
             key = hashlib.sha256(text.encode()).hexdigest()
             try:
                 kept = cache.get(key)
@@ -133,7 +133,7 @@ def _dependencies(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the declared dependencies of the device and those of its other extras."""
     if not path.is_file():
         return {}, {}
-    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+    project = read_toml(path).get("project", {})
     extras: dict[str, list[str]] = project.get("optional-dependencies", {})
     device = [
         *project.get("dependencies", []),

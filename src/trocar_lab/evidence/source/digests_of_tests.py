@@ -44,7 +44,7 @@ def digests_of_tests(
 def _parsed(path: Path) -> tuple[TestFile, str] | None:
     """Return a test file and the digest of all of it; None when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
         return TestFile(text, name=path.name), code_digest(ast.parse(text))
     except (OSError, SyntaxError):
         return None

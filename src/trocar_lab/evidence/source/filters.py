@@ -14,6 +14,7 @@ from typing import Final
 
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, split_list
 from trocar_lab.evidence.graph.needs_source import source_files
+from trocar_lab.evidence.graph.source_text import read_source
 
 _DIRECTIVE: Final = re.compile(r"^\.\. (?P<name>need(table|list|flow|pie|bar|extract|gantt))::")
 _COUNT: Final = re.compile(r":need_count:`(?P<text>[^`]*)`")
@@ -44,7 +45,7 @@ def read_filters(root: Path, model: Metamodel) -> tuple[FilterUse, ...]:
     """
     found: list[FilterUse] = []
     for path in source_files(root):
-        name, lines = path.relative_to(root).as_posix(), path.read_text("utf-8").splitlines()
+        name, lines = path.relative_to(root).as_posix(), read_source(path).splitlines()
         for number, line in enumerate(lines, start=1):
             place = f"{name}:{number}"
             if _DIRECTIVE.match(line):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.evidence.graph.source_text import read_source
 
 PACKAGE: Final = "trocar"
 _BY_NAME: Final = frozenset({"import_module", "__import__"})
@@ -54,7 +55,7 @@ def read_imports(root: Path) -> tuple[Import, ...]:
     base = root / "src"
     with ScanCache(root, "imports", PACKAGE) as cache:
         for path in sorted((base / PACKAGE).rglob("*.py")):
-            text = path.read_text(encoding="utf-8")
+            text = read_source(path)
             key = hashlib.sha256(text.encode()).hexdigest()
             rows = cache.get(key)
             if rows is None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from trocar_lab.evidence.graph.metamodel import Frozen, Metamodel, load_metamodel
 from trocar_lab.evidence.graph.scan_cache import ScanCache
+from trocar_lab.evidence.graph.source_text import read_source
 
 TEST_ROOTS: Final = ("tests", "verification")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -209,7 +210,7 @@ def scan_tests(root: Path, model: Metamodel | None = None) -> tuple[list[TestFun
     paths = [p for folder in TEST_ROOTS for p in sorted((root / folder).rglob("test_*.py"))]
     with ScanCache(root, "tests", table.model_dump_json()) as cache:
         for path in paths:
-            name, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+            name, text = path.relative_to(root).as_posix(), read_source(path)
             key = hashlib.sha256(f"{name}\0{text}".encode()).hexdigest()
             kept = cache.get(key)
             if kept is not None:

@@ -167,3 +167,129 @@ def test_loss_reported_by_the_close_is_an_error(
     monkeypatch.setattr(os, "close", close)
     with pytest.raises(SinkError, match="quota"):
         sink.close()
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="requirement")
+def test_figures_are_rounded_and_the_line_is_compact() -> None:
+    """Times to the microsecond and shares to the millionth: readable, and enough to recompute."""
+    finding = polyp_mask(0).model_copy(update={"area_fraction": 1 / 3, "prob_max": 0.123456789})
+    record = frame_record(
+        outcome=finding, age_ns=12_345_678, service_ns=2_000_499, media_time_ns=33_366_699
+    )
+    line = line_of(record)
+    fields = json.loads(line)
+    assert (fields["age_ms"], fields["service_ms"], fields["media_time_ms"]) == (
+        12.346,
+        2.0,
+        33.367,
+    )
+    assert fields["outcome"]["area_fraction"] == 0.333333
+    assert fields["outcome"]["prob_max"] == 0.123457
+    assert json.dumps(fields, separators=(",", ":")) + "\n" == line
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="boundary")
+@pytest.mark.parametrize(("column", "sides"), [(0, (0, 4)), (1, (3, 7)), (2, (6, 10))])
+def test_sides_of_a_box_are_whole_pixels(column: int, sides: tuple[int, int]) -> None:
+    """Ten pixels of the frame under three of the mask: no side falls on a whole one."""
+    mask = np.zeros((3, 3), dtype=np.bool_)
+    mask[column, column] = True
+    box = bounding_box_xyxy_px(mask, height_px=10, width_px=10)
+    assert box == (sides[0], sides[0], sides[1], sides[1])
+    assert box is not None
+    assert {type(side) for side in box} == {int}
+
+
+@pytest.mark.verifies("SRS_SINK_002", "SRS_SINK_004", extent="partial", technique="fault_injection")
+def test_line_that_goes_out_in_many_pieces_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operating system may take a few bytes at a time; each byte goes out once."""
+    path = tmp_path / "results.jsonl"
+    sink = JsonlSink(path)
+    real_write = os.write
+    monkeypatch.setattr(os, "write", lambda number, data: real_write(number, data[:100]))
+    sink.write(frame_record(0), None)
+    sink.write(frame_record(1), None)
+    monkeypatch.undo()
+    sink.close()
+    assert path.read_text(encoding="ascii") == line_of(frame_record(0)) + line_of(frame_record(1))
+
+
+@pytest.mark.verifies(
+    "SRS_SINK_004", "SRS_ERROR_001", extent="partial", technique="fault_injection"
+)
+def test_all_lines_before_the_broken_one_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the last one only: the error says up to which byte the file is good."""
+    path = tmp_path / "results.jsonl"
+    sink = JsonlSink(path)
+    for index in range(3):
+        sink.write(frame_record(index), None)
+    kept = path.read_bytes()
+
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(SinkError) as caught:
+        sink.write(frame_record(3), None)
+    monkeypatch.undo()
+    sink.close()
+    assert path.read_bytes() == kept
+    assert caught.value.context == {"good_bytes": len(kept)}
+    assert caught.value.problem == (
+        f"frame 3 could not be written to {path}: No space left on device"
+    )
+
+
+@pytest.mark.verifies("SRS_SINK_004", extent="partial", technique="boundary")
+def test_empty_file_is_no_earlier_record(tmp_path: Path) -> None:
+    """One byte is somebody's work; a file that was only touched is nobody's."""
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"")
+    JsonlSink(path).close()
+    path.write_bytes(b"{")
+    with pytest.raises(SinkError) as caught:
+        JsonlSink(path)
+    assert caught.value.problem == f"expected no earlier record, got {path}"
+    assert caught.value.advice == "choose another output folder, or move the earlier record away"
+    assert path.read_bytes() == b"{"
+
+
+@pytest.mark.verifies("SRS_SINK_002", extent="partial", technique="requirement")
+def test_record_can_be_read_by_others_and_changed_by_its_owner_only(tmp_path: Path) -> None:
+    """Whoever may look at results must not be able to alter them."""
+    before = os.umask(0)
+    try:
+        JsonlSink(tmp_path / "results.jsonl").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "results.jsonl").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.verifies("SRS_SINK_004", "SRS_ERROR_001", extent="partial", technique="example")
+def test_closed_record_refuses_a_line_and_names_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both errors name the file; one disk is full, another sink may still be sound."""
+    path = tmp_path / "results.jsonl"
+    advice = "free disk space or choose another output folder; the lines written so far are intact"
+    sink = JsonlSink(path)
+    real_close = os.close
+
+    def close(descriptor: int) -> None:
+        real_close(descriptor)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "close", close)
+    with pytest.raises(SinkError) as caught:
+        sink.close()
+    monkeypatch.undo()
+    assert caught.value.problem == f"{path} could not be closed: Disk quota exceeded"
+    assert caught.value.advice == advice
+    with pytest.raises(SinkError) as caught:
+        sink.write(frame_record(), None)
+    assert caught.value.problem == f"expected an open record, got a closed one: {path}"
+    assert caught.value.advice == advice
