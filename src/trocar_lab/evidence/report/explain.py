@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trocar_lab.evidence.project import Project
-from trocar_lab.evidence.report.facts import need_finding
+from trocar_lab.evidence.report.need_verdict import need_finding
 from trocar_lab.evidence.report.table import ADVICE
 from trocar_lab.evidence.rules.rule import Outcome
 

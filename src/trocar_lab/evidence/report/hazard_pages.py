@@ -140,7 +140,7 @@ class HazardPages:
             head,
             [_chain(self._facts, self._facts.needs[name]) for name in controls],
             empty="no control",
-            widths=(20, 20, 28, 16, 16),
+            widths=(19, 19, 36, 13, 13),
         )
 
     def _control(self, control: Need, situation: str) -> str:

@@ -15,6 +15,7 @@ from trocar_lab.evidence.report.markup import (
     OPEN,
     RED,
     esc,
+    inline,
     ref,
     refs,
     row,
@@ -284,7 +285,7 @@ def _decisions(facts: Facts) -> str:
 def _text(need: Need, field: str, empty: str = NONE) -> str:
     """Return a field as HTML; an empty one is a hole."""
     value = need.field(field)
-    return esc(value) if value else empty
+    return inline(value, ()) if value else empty
 
 
 def unresolved_count(needs: Iterable[Need]) -> int:

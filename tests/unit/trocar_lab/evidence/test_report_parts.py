@@ -18,11 +18,12 @@ from trocar_lab.evidence.report import registers, rules_and_cases
 from trocar_lab.evidence.report.changes_page import changes_page
 from trocar_lab.evidence.report.clause_pages import MARKS as CLAUSE_MARKS
 from trocar_lab.evidence.report.clause_pages import clause_pages
-from trocar_lab.evidence.report.facts import Facts, need_finding, suites
+from trocar_lab.evidence.report.facts import Facts, suites
 from trocar_lab.evidence.report.filters import Choice, coded, filter_bar
 from trocar_lab.evidence.report.front_page import identity, suites_not_run
 from trocar_lab.evidence.report.markup import attribute, inline, table
 from trocar_lab.evidence.report.need_cards import card_entries, history_line
+from trocar_lab.evidence.report.need_verdict import need_finding
 from trocar_lab.evidence.report.platform_proofs import PlatformProof, merged
 from trocar_lab.evidence.report.release_identity import ReleaseIdentity
 from trocar_lab.evidence.report.selftest_summary import SeededFault, SelftestSummary
@@ -30,7 +31,6 @@ from trocar_lab.evidence.report.strength_page import strength_page
 from trocar_lab.evidence.selftest.faults import Fault, TextEdit, load_faults
 from trocar_lab.evidence.selftest.gate import CLEAN, seeded_project
 from trocar_lab.evidence.store.strength import StrengthRecords
-
 
 _BLANK: Final = ReleaseIdentity(
     version="0.1.0",
