@@ -162,7 +162,7 @@ class _TimedUnit(ScriptedUnit):
 @pytest.mark.controls("RCM_DEADLINE_001", "RCM_FRAMEID_001")
 @pytest.mark.parametrize("captured_at_ns", [0, 1, START_NS])
 def test_times_of_a_record_are_those_of_the_clock(captured_at_ns: int) -> None:
-    """The unit judges the age of a frame by the time that it is told, so that must be the present."""
+    """The unit judges the age of a frame by the time it is told, so that must be the present."""
     unit, clock = _TimedUnit(), FakeClock(START_NS, step_ns=7)
     frame = raw_frame(3, captured_at_ns=captured_at_ns, media_time_ns=120 * NS_PER_MS)
     run = _Run([frame], unit, clock=clock)
