@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zlib
 from itertools import product
@@ -15,6 +16,7 @@ import pytest
 from simulators.command_line import CommandLine, lines_of
 from simulators.media import square, write_clip, write_picture
 from trocar import RESEARCH_NOTICE
+from trocar.cli import commands_run
 
 PNG_HEADER_BYTES: Final = 8
 KINDS: Final = ("still", "stills", "video", "stream")
@@ -136,6 +138,18 @@ def test_input_that_cannot_be_read_has_no_identity(
     assert "input_not_identified" in answer.err
     account = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert account["inputs"] == [{"name": "still.png", "size_bytes": None, "sha256": None}]
+
+
+@pytest.mark.verifies("SRS_SINK_007", extent="partial", technique="boundary")
+def test_pipe_is_not_opened_to_be_identified(tmp_path: Path) -> None:
+    """Reading a pipe would wait for its writer, and take from the run what it holds."""
+    pipe = tmp_path / "clip.mp4"
+    os.mkfifo(pipe)
+    assert commands_run._identity_of(pipe) == {
+        "name": "clip.mp4",
+        "size_bytes": None,
+        "sha256": None,
+    }
 
 
 @pytest.mark.proves_effect(

@@ -142,7 +142,7 @@ def _row(facts: Facts, row: Clause, anchor: str) -> str:
     return (
         f"<tr id={anchor}><th>{esc(row.clause)}<td>{esc(row.classes) or '-'}"
         f"<td>{esc(row.words)}<td>{_proofs(facts, row)}<td>{MARKS[row.result]}{population}{reasons}"
-        f"<td><abbr title={_quoted(STRENGTHS[row.strength])}>{row.strength}</abbr>"
+        f"<td>{row.strength}"
     )
 
 
@@ -173,8 +173,3 @@ def _proofs(facts: Facts, row: Clause) -> str:
         for document in row.documents
     ]
     return "<br>".join(parts) or "-"
-
-
-def _quoted(text: str) -> str:
-    """Return a text as an attribute in quotes."""
-    return '"' + esc(text).replace('"', "&quot;") + '"'

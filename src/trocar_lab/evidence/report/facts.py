@@ -65,17 +65,15 @@ class Risks(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """The names of fields and links as the metamodel words them, as HTML.
+    """The names of fields and links as the metamodel words them, each as the head of an entry.
 
     Attributes:
         fields: Name of a field to its words.
-        brief: Fields whose values are short: from a vocabulary or of a fixed pattern.
         outgoing: Link name to its words from source to target.
         incoming: The same from target to source.
     """
 
     fields: Mapping[str, str]
-    brief: frozenset[str]
     outgoing: Mapping[str, str]
     incoming: Mapping[str, str]
 
@@ -246,10 +244,9 @@ def suites(project: Project) -> tuple[SuiteCount, ...]:
 def _labels(model: Metamodel) -> Labels:
     """Return the names of fields and links."""
     return Labels(
-        fields={name: esc(rule.title) for name, rule in model.field.items()},
-        brief=frozenset(n for n, rule in model.field.items() if rule.vocabulary or rule.pattern),
-        outgoing={name: f"{esc(rule.outgoing)} " for name, rule in model.link.items()},
-        incoming={name: f"{esc(rule.incoming)} " for name, rule in model.link.items()},
+        fields={name: f"<dt>{esc(rule.title)}<dd>" for name, rule in model.field.items()},
+        outgoing={name: f"<dt>{esc(rule.outgoing)}<dd>" for name, rule in model.link.items()},
+        incoming={name: f"<dt>{esc(rule.incoming)}<dd>" for name, rule in model.link.items()},
     )
 
 

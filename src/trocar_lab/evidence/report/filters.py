@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trocar_lab.evidence.report.markup import attribute
+
+_DIGITS: Final = string.digits + string.ascii_lowercase
 
 
 class Choice(NamedTuple):
@@ -22,7 +25,7 @@ class Choice(NamedTuple):
 
     def codes(self) -> dict[str, str]:
         """Return each value to what stands for it in ``data-f``: its place in the choice."""
-        return {value: str(place) for place, value in enumerate(self.values)}
+        return dict(zip(self.values, _DIGITS, strict=False))
 
 
 def filter_bar(scope: str, noun: str, choices: Sequence[Choice], count: int) -> str:
@@ -30,7 +33,7 @@ def filter_bar(scope: str, noun: str, choices: Sequence[Choice], count: int) -> 
 
     Args:
         scope: Id of the section whose elements with ``data-f`` are filtered; ``data-f`` holds one
-            place of a value in each choice, in the same order, parted by commas.
+            one character a choice, in the same order: its place, or a hyphen for none.
         noun: What is counted.
         choices: The choices.
         count: How many rows there are.
@@ -45,10 +48,10 @@ def filter_bar(scope: str, noun: str, choices: Sequence[Choice], count: int) -> 
 
 
 def coded(values: Sequence[str], codes: Sequence[Mapping[str, str]]) -> str:
-    """Return the values of one row as ``data-f`` holds them; what is no choice is left empty.
+    """Return the values of one row as ``data-f`` holds them; what is no choice is a hyphen.
 
     Args:
         values: One value a choice.
         codes: What stands for the values of each choice.
     """
-    return ",".join([code.get(value, "") for value, code in zip(values, codes, strict=True)])
+    return "".join([code.get(value, "-") for value, code in zip(values, codes, strict=True)])

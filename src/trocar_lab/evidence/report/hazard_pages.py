@@ -8,7 +8,6 @@ from typing import Final
 
 from trocar_lab.evidence.graph.metamodel import split_list
 from trocar_lab.evidence.graph.needs import Need
-from trocar_lab.evidence.proof.generated import TraceCase
 from trocar_lab.evidence.proof.verdicts import Finding
 from trocar_lab.evidence.report.facts import Facts, case_name
 from trocar_lab.evidence.report.front_page import (
@@ -35,7 +34,7 @@ from trocar_lab.evidence.report.markup import (
     table,
 )
 from trocar_lab.evidence.report.need_cards import card_entries
-from trocar_lab.evidence.report.strength_page import control_cells
+from trocar_lab.evidence.report.strength_page import NOT_MEASURED, control_cells
 from trocar_lab.evidence.rules.risk import RiskEstimate
 
 _STEP: Final = re.compile(r"\s*(?:;|→|->)\s*")
@@ -78,7 +77,13 @@ class HazardPages:
         self._facts = facts
         self.hosted: set[str] = set()
         pages = [self._page(hazard) for hazard in facts.live("hazard")]
-        self.html = "".join(pages) or "<p>0 hazards: the risk file is empty, which is red."
+        unmeasured = facts.live("risk_control") and facts.project.strength.mutation is None
+        words = (
+            f"<p>{NOT_MEASURED}: no mutants were made, so whether the tests of a control can fail"
+            f" is not known. See {link('strength', 'strength of the tests')}.</p>"
+        )
+        text = "".join(pages) and (words if unmeasured else "") + "".join(pages)
+        self.html = text or "<p>0 hazards: the risk file is empty, which is red."
 
     def _page(self, hazard: Need) -> str:
         """Return the page of one hazard."""
@@ -89,8 +94,8 @@ class HazardPages:
         built = worst_mark([facts.controls[name].built for name in controls])
         works = worst_mark([facts.controls[name].works for name in controls])
         head = (
-            f"<p class=s>Situations: {len(names)}. Controls: {len(controls)}. Worst residual risk:"
-            f" {worst_level(facts, names)}. Controls built: {built}. Controls work: {works}."
+            f"<p class=s>Worst residual risk: {worst_level(facts, names)}. Controls built:"
+            f" {built}. Controls work: {works}."
         )
         body = "".join([self._situation(facts.needs[name], hazard.need_id) for name in names])
         lost = f"<p>{HOLE} No hazardous situation arises from this hazard."
@@ -127,8 +132,8 @@ class HazardPages:
         return (
             f"<section class=i id={name}>{heading.format(name)}{text}"
             f"<h5>Sequence of events</h5>{sequence}"
-            f"<dl>{_harms(facts, situation)}{_causes(facts, situation, after)}</dl>"
-            f"<dl>{card_entries(facts, situation, skip)}</dl>"
+            f"<dl>{_harms(facts, situation)}{_causes(facts, situation, after)}"
+            f"{card_entries(facts, situation, skip)}</dl>"
             f"{blocks or _uncontrolled(before)}</section>"
         )
 
@@ -155,14 +160,15 @@ class HazardPages:
             _coded(facts, control),
             _proved(facts, control, proofs.built, link_name="verifies_control"),
             _proved(facts, control, proofs.works, link_name="proves_effect"),
-            row("Can its tests fail?", *control_cells(facts, name)),
             _new_hazards(facts, control),
         ]
+        if facts.project.strength.mutation is not None:
+            rows.append(row("Can its tests fail?", *control_cells(facts, name)))
         alone = control.targets("reduces") == (situation,)
         skip = _SHOWN_OF_CONTROL | {"reduces"} if alone else _SHOWN_OF_CONTROL
         acts = control.field("acts_on").replace("p1", "P1").replace("p2", "P2")
         head = ("Question", "State", "What answers it")
-        chain = table(f"Chain of proof of {name}", head, rows, empty="nothing", widths=(20, 16, 60))
+        chain = table(f"Proof of {name}", head, rows, empty="nothing", layout="p")
         return (
             f"<section class=e id={name}><h5>Control {name} {esc(control.title)}</h5>"
             f"<p class={MUTED}>Option: {esc(control.field('option'))}. Acts on: {esc(acts)}."
@@ -231,11 +237,11 @@ def _risks(facts: Facts, hazard: str, names: Sequence[str]) -> str:
     """Return the estimates of each situation before and after control; levels are computed."""
     head = ("Situation", "Severity", "P1", "P2", "Probability", "Level before", "Level after")
     return table(
-        f"Risk of the situations of {hazard} before and after control",
+        f"Risk of {hazard}",
         head,
         [_estimate(facts, facts.needs[name]) for name in names],
         empty="0 situations",
-        widths=(24, 9, 8, 8, 11, 20, 20),
+        layout="j",
         wide=True,
     )
 
@@ -293,23 +299,21 @@ def _coded(facts: Facts, control: Need) -> str:
 
 
 def _proved(facts: Facts, control: Need, finding: Finding, *, link_name: str) -> str:
-    """Return the step from control to one of its two proofs."""
+    """Return the step from control to one of its two proofs; cases that agree share its verdict."""
     cases = facts.project.proofs.cases_for(control.need_id, link_name)
-    lines = [_case_line(facts, control, case, link_name=link_name) for case in cases]
+    found = [facts.project.proofs.findings[case.case_id].verdict for case in cases]
+    agree = set(found) == {finding.verdict}
+    lines = []
+    for case, verdict in zip(cases, found, strict=True):
+        words = f"<a href=#{facts.anchors[case.case_id]}>{esc(case_name(case))}</a>"
+        lines.append(words if agree else f"{words} {MARKS[verdict]}")
+        if link_name == "proves_effect":
+            measure, limit = (esc(t) or HOLE for t in case.effects.get(control.need_id, ("", "")))
+            lines.append(f"measure: {measure}; accepted: {limit}")
     if finding.reason:
         lines.insert(0, esc(finding.reason))
     question = "Is it built?" if link_name == "verifies_control" else "Does it work?"
     return row(question, MARKS[finding.verdict], "<br>".join(lines) or "no test")
-
-
-def _case_line(facts: Facts, control: Need, case: TraceCase, *, link_name: str) -> str:
-    """Return one case of a proof: its link, its verdict, and measure and limit of an effect."""
-    verdict = MARKS[facts.project.proofs.findings[case.case_id].verdict]
-    words = f"<a href=#{facts.anchors[case.case_id]}>{esc(case_name(case))}</a> {verdict}"
-    if link_name != "proves_effect":
-        return words
-    measure, limit = (esc(t) or HOLE for t in case.effects.get(control.need_id, ("", "")))
-    return f"{words}<br>measure: {measure}; accepted: {limit}"
 
 
 def _new_hazards(facts: Facts, control: Need) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from trocar_lab.evidence.proof.verdicts import Finding, Verdict
+from trocar_lab.evidence.proof.verdicts import Verdict
 
 GOOD, OPEN, RED, MUTED = "g", "o", "r", "m"
 _SIGNS: Final = {
@@ -28,7 +28,7 @@ _LITERAL: Final = re.compile(r"``(.+?)``")
 _ROLE: Final = re.compile(r":need:`([A-Z0-9_]+)`")
 _DOC: Final = re.compile(r":[a-z]+:`([^`]+)`")
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.-]+")
-SHORT_DIGITS: Final = 12
+SHORT_DIGITS: Final = 8
 HEIGHTS_REM: Final = tuple(8 << step for step in range(13))
 
 
@@ -42,11 +42,6 @@ def attribute(value: str) -> str:
     if _SAFE.fullmatch(value):
         return value
     return '"' + esc(value).replace('"', "&quot;") + '"'
-
-
-def anchor(text: str) -> str:
-    """Return a text as an anchor: letters, digits, dot and hyphen."""
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")
 
 
 def ref(need_id: str) -> str:
@@ -106,19 +101,6 @@ NONE: Final = state(RED, "∅", "none")
 NOTHING: Final = f"<span class={MUTED}>none</span>"
 
 
-def finding_text(finding: Finding | None) -> str:
-    """Return a verdict with its reason; without one, that none is asked for."""
-    if finding is None:
-        return f"<span class={MUTED}>not asked for</span>"
-    reason = f" {esc(finding.reason)}" if finding.reason else ""
-    return MARKS[finding.verdict] + reason
-
-
-def short(digest: str) -> str:
-    """Return the first digits of a digest; the whole of it stands in trace.json."""
-    return f"<code>{digest[:SHORT_DIGITS]}</code>" if digest else NOTHING
-
-
 def row(*cells: str) -> str:
     """Return one row; the first cell is its header, which HTML knows without a scope."""
     return "<tr><th>" + "<td>".join(cells)
@@ -131,6 +113,7 @@ def table(
     *,
     empty: str,
     widths: Sequence[int] = (),
+    layout: str = "",
     wide: bool = False,
 ) -> str:
     """Return a table with its caption; an empty one says ``empty`` and never vanishes.
@@ -141,13 +124,16 @@ def table(
         rows: Rows as HTML.
         empty: Said when there are no rows.
         widths: Share of each column in percent, 4 to 60; the browser then measures no cell.
+        layout: Class of a table that occurs often; the style sheet then holds its widths.
         wide: The table may be wider than the page and scrolls in a box of its own.
     """
     found = list(rows)
     body = "".join(found) or f"<tr><td colspan={len(head)}>{esc(empty)}"
     columns = "".join(f"<col class=c{width}>" for width in widths)
-    titles = "".join(f"<th scope=col>{title}" for title in head)
-    fixed = " class=f" if widths else ""
+    scope = "" if layout else " scope=col"  # in a thead the scope is known without
+    titles = "".join(f"<th{scope}>{title}" for title in head)
+    kind = layout or ("f" if widths else "")
+    fixed = f" class={kind}" if kind else ""
     text = (
         f"<table{fixed}><caption>{caption}</caption>{columns}"
         f"<thead><tr>{titles}<tbody>{body}</table>"

@@ -64,7 +64,7 @@ def _both_ways(rows: Sequence[str]) -> str:
         "Realises control",
         "Carried by unit",
         "Cases",
-        "Verdict, platforms",
+        "Verdict, nodes passed",
     )
     return table(
         "Software requirements: upwards to user need and control, downwards to unit, test, verdict",
@@ -93,12 +93,12 @@ def _requirement_rows(facts: Facts, codes: Codes) -> list[str]:
         rows.append(
             f"<tr {_values(facts, need, codes)}>"
             f"<td>{refs(users, needs, NOTHING if rationale else NONE)}"
-            f"<td>{parents or NONE}<th>{ref(name)}<br>{esc(need.title)}"
+            f"<td>{parents or NONE}<th>{ref(name)} {esc(need.title)}"
             f"<td>{esc(need.field('safety_class'))}, {kind}"
             f"<td>{refs(need.targets('realises'), needs, '-')}"
             f"<td>{refs(facts.sources(name, 'implements'), needs, NONE)}"
             f"<td>{len({case.case_id for _, case in claims}) or NONE}"
-            f"<td>{mark} {platform_text(facts.platforms.get(name, {}), said=mark)}"
+            f"<td>{mark} {platform_text(facts.platforms.get(name, {}), mark)}"
         )
     return rows
 

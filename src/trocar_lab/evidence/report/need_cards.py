@@ -57,9 +57,9 @@ def need_cards(facts: Facts, hosted: Collection[str]) -> str:
     lost = f" No history: {esc(fault)}." if fault else ""
     words = (
         "<p>Hazards, their situations and their controls stand on the hazard pages; every other"
-        " need has its card here. The twelve digits are the first of the text's fingerprint;"
-        " trace.json holds all of it. R1, R2 and so on are"
-        f" {link('runs', 'runs of evidence')}.{lost}</p>"
+        " need has its card here. 4/5 means that 4 of 5 test nodes passed."
+        f" {runs_text(facts)} The digits of a text are the first of its fingerprint; trace.json"
+        f" holds all of it.{lost}</p>"
     )
     count = sum(map(len, by_type.values()))
     return words + filter_bar("needs", "cards", choices, count) + "".join(groups)
@@ -109,21 +109,21 @@ def card_entries(facts: Facts, need: Need, skip: Collection[str] = ()) -> str:
     gaps = [pair for pair in facts.rows.get(name, ()) if pair not in _ABOUT_APPROVAL]
     if gaps:
         parts.append(f"<dt>Not proven<dd>{row_marks(gaps)}")
-    parts += _fields(facts, need, skip)
-    outgoing = [
+    parts += [
+        labels.fields[field] + inline(value, needs)
+        for field, value in need.fields.items()
+        if field not in skip
+    ]
+    parts += [
         labels.outgoing[link_name] + refs(ids, needs)
         for link_name, ids in need.links.items()
         if link_name not in skip
     ]
-    if outgoing:
-        parts.append(f"<dt>Links to<dd>{'; '.join(outgoing)}")
-    incoming = [
+    parts += [
         labels.incoming[link_name] + refs(ids, needs)
         for link_name, ids in facts.incoming.get(name, {}).items()
         if link_name not in skip
     ]
-    if incoming:
-        parts.append(f"<dt>Linked from<dd>{'; '.join(incoming)}")
     strength = facts.strength.get(name)
     if strength is not None and strength.coverage is not None:
         parts.append(f"<dt>Coverage<dd>{coverage_text(strength.coverage)}")
@@ -138,21 +138,6 @@ def card_entries(facts: Facts, need: Need, skip: Collection[str] = ()) -> str:
     return "".join(parts)
 
 
-def _fields(facts: Facts, need: Need, skip: Collection[str]) -> list[str]:
-    """Return the fields: values from a vocabulary or pattern on one line, free text apart."""
-    brief: list[str] = []
-    parts: list[str] = []
-    titles = facts.labels.fields
-    for field, value in need.fields.items():
-        if field in skip:
-            continue
-        if field in facts.labels.brief:
-            brief.append(f"{titles[field]} {esc(value)}")
-        else:
-            parts.append(f"<dt>{titles[field]}<dd>{inline(value, facts.needs)}")
-    return [f"<dt>Fields<dd>{', '.join(brief)}", *parts] if brief else parts
-
-
 def _verdict(facts: Facts, need: Need) -> str:
     """Return the verdict with its reason, what each platform proves, the runs and the cases."""
     finding = facts.findings[need.need_id]
@@ -162,12 +147,12 @@ def _verdict(facts: Facts, need: Need) -> str:
         case_ids.append(need.need_id)
     mark = MARKS[finding.verdict]
     reason = f" {esc(finding.reason)};" if finding.reason else ""
-    proof = platform_text(facts.platforms.get(need.need_id, {}), said=mark)
-    text = f"<dt>Verdict<dd>{mark}{reason} {proof}, {run_names(facts, case_ids)}"
+    proof = platform_text(facts.platforms.get(need.need_id, {}), mark)
+    text = f"<dt>Verdict<dd>{mark}{reason} {proof}{run_names(facts, case_ids)}"
     if claims:
-        text += f"<dt>Cases<dd>{case_links(facts, claims)}"
+        text += f": {case_links(facts, claims)}"
     if need.need_id in facts.anchors:
-        text += f"<dt>Evidence<dd>{link(facts.anchors[need.need_id], 'row of this case')}"
+        text += f"; {link(facts.anchors[need.need_id], 'row of this case')}"
     return text
 
 
@@ -180,28 +165,46 @@ def case_links(facts: Facts, claims: Iterable[Claim]) -> str:
     ])
 
 
-def platform_text(by_platform: ByPlatform, *, said: str = "", unit: str = " nodes") -> str:
+def platform_text(by_platform: ByPlatform, said: str = "") -> str:
     """Return the verdict of each platform with its counts of nodes.
 
     Args:
         by_platform: What each platform proves.
         said: Verdict that stands before this text; it is not repeated.
-        unit: What is counted; empty where a title says it.
     """
     parts = []
     for platform, (verdict, passed, nodes) in by_platform.items():
         mark = MARKS[verdict]
         shown = "" if mark == said else f" {mark}"
-        parts.append(f"{platform}{shown} {passed}/{nodes}{unit}")
+        parts.append(f"{platform}{shown} {passed}/{nodes}")
     return ", ".join(parts) or "no evidence on any platform"
 
 
 def run_names(facts: Facts, case_ids: Iterable[str]) -> str:
-    """Return the short names of the runs that hold the last evidence of some cases."""
+    """Return the runs that hold the last evidence of some cases, each after a comma.
+
+    Where all evidence is of one run, that is said once above, and only its absence here.
+
+    Args:
+        facts: Look-up tables.
+        case_ids: The cases.
+    """
     places: set[int] = set()
     for name in case_ids:
         places.update(facts.runs.get(name, ()))
-    return ", ".join([f"R{index + 1}" for index in sorted(places)]) or "no run"
+    if not places:
+        return ", no run"
+    if len(facts.project.runs) == 1:
+        return ""
+    return "".join([f", R{index + 1}" for index in sorted(places)])
+
+
+def runs_text(facts: Facts) -> str:
+    """Return how this report names the runs of evidence."""
+    count = len(facts.project.runs)
+    if count == 1:
+        return f"All evidence is of {link('run-1', 'one run, R1')}."
+    return f"R1, R2 and so on are {link('runs', 'runs of evidence')}."
 
 
 def row_marks(rows: Iterable[tuple[str, str]]) -> str:

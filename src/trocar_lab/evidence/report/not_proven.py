@@ -29,7 +29,9 @@ WAIVED_MARK: Final = state(OPEN, "◇", "waived")
 NOT_APPLICABLE_MARK: Final = state(OPEN, "◇", "not applicable")
 EMPTY: Final = "nothing to look at, and no signed record says why"
 _REASON_MAX: Final = 160
-_LINKED_MAX: Final = 400
+_LINKED_MAX: Final = 200
+_SINGLE_MAX: Final = 100
+_ID: Final = re.compile(r"\b[A-Z]+_[A-Z0-9_]{3,}\b")
 _PART: Final = re.compile(r"\]; (?=[A-Z ]+: )")
 _NODE: Final = re.compile(r" \[(?=(?:tests|verification|TC_)[/A-Z])")
 
@@ -180,8 +182,23 @@ def _groups(facts: Facts, gap: Gap) -> str:
             f"<p>{gap.mark} {len(keys):,} of {gap.result.population:,}: {esc(reason)}"
             f"<p class=l>{listed}"
         )
+    if len(single) > _SINGLE_MAX:
+        return "".join(parts) + _alike(facts, gap, table_of)
     rest = f"<ul class=y>{''.join(single)}</ul>" if single else ""
     return "".join(parts) + rest
+
+
+def _alike(facts: Facts, gap: Gap, table_of: Mapping[str, list[str]]) -> str:
+    """Return rows with a reason of their own, grouped by what is left without the ids in it."""
+    alike: dict[str, list[str]] = {}
+    for reason, keys in table_of.items():
+        if len(keys) == 1:
+            alike.setdefault(_ID.sub("…", reason), []).extend(keys)
+    return "".join(
+        f"<p>{gap.mark} {len(keys):,} of {gap.result.population:,}: {esc(reason)}"
+        f"<p class=l>{', '.join(subjects(keys, facts.needs))}"
+        for reason, keys in alike.items()
+    )
 
 
 def subjects(keys: Sequence[str], needs: Mapping[str, Need]) -> Iterator[str]:

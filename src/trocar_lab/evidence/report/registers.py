@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from trocar_lab.evidence.graph.needs import Need
@@ -286,8 +285,3 @@ def _text(need: Need, field: str, empty: str = NONE) -> str:
     """Return a field as HTML; an empty one is a hole."""
     value = need.field(field)
     return inline(value, ()) if value else empty
-
-
-def unresolved_count(needs: Iterable[Need]) -> int:
-    """Return how many problem reports are not closed."""
-    return sum(need.field("anomaly_state") != "closed" for need in needs)

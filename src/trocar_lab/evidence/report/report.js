@@ -20,7 +20,7 @@ for (const bar of document.querySelectorAll(".q")) {
   };
   const selects = JSON.parse(bar.dataset.spec).map(([title, values]) => {
     const select = add(title, document.createElement("select"));
-    select.append(new Option("any", ""), ...values.map((words, place) => new Option(words, String(place))));
+    select.append(new Option("any", ""), ...values.map((words, place) => new Option(words, place.toString(36))));
     return select;
   });
   const words = add("Id or words", document.createElement("input"));
@@ -33,7 +33,7 @@ for (const bar of document.querySelectorAll(".q")) {
   let rows = null;
   const apply = () => {
     rows ??= Array.from(scope.querySelectorAll("[data-f]"), (element) => ({
-      element, values: element.dataset.f.split(","), text: null,
+      element, values: element.dataset.f, text: null,
     }));
     const wanted = selects.map((select) => select.value);
     const sought = words.value.trim().toLowerCase();

@@ -22,7 +22,7 @@ from trocar_lab.evidence.report.markup import (
     state,
     table,
 )
-from trocar_lab.evidence.report.need_cards import platform_text
+from trocar_lab.evidence.report.need_cards import platform_text, run_names, runs_text
 from trocar_lab.evidence.report.not_proven import state_of
 from trocar_lab.evidence.report.selftest_summary import SeededFault
 
@@ -107,18 +107,19 @@ def cases(facts: Facts) -> str:
         by_file.setdefault(place, []).append(case)
     rows: list[str] = []
     for place, found in by_file.items():
-        rows.append(f"<tr class=t><th colspan=4 scope=rowgroup>{esc(place)}")
+        rows.append(f"<tr class=t><th colspan=3 scope=rowgroup>{esc(place)}")
         rows += [_case_row(facts, case) for case in found]
     words = (
         "<p>A case passes only if every node of it was collected, every phase of every node passed,"
-        " and nothing that it rests on changed since. R1, R2 and so on name the runs above.</p>"
+        " and nothing that it rests on changed since. 4/5 means that 4 of 5 nodes passed."
+        f" {runs_text(facts)}</p>"
     )
     return words + table(
         "Test cases with their verdicts",
-        ("Case and line", "Claims", "Nodes passed by platform, runs", "Verdict"),
+        ("Case", "Claims", "Verdict, nodes passed by platform"),
         rows,
         empty="0 test cases",
-        widths=(36, 24, 20, 20),
+        widths=(40, 25, 35),
         wide=True,
     )
 
@@ -133,14 +134,13 @@ def _case_row(facts: Facts, case: TraceCase) -> str:
             f"<br>{esc(f.source_file)}:{f.line} {esc(f.source_name)}" for f in case.functions
         )
     else:
-        name = f"{esc(case.title.partition('::')[2])}:{case.functions[0].line}"
+        name = esc(case.title.partition("::")[2])
     mark = MARKS[finding.verdict]
-    reason = f" {esc(finding.reason)}" if finding.reason else ""
-    runs = ", ".join([f"R{index + 1}" for index in facts.runs[case.case_id]]) or "no run"
-    proof = platform_text(facts.platforms[case.case_id], said=mark, unit="")
+    reason = f": {esc(finding.reason)}" if finding.reason else ""
+    proof = platform_text(facts.platforms[case.case_id], mark)
     return (
         f"<tr id={facts.anchors[case.case_id]}><th>{name}<td>{refs(claims, facts.needs, NONE)}"
-        f"<td>{proof}, {runs}<td>{mark}{reason}"
+        f"<td>{mark} {proof}{run_names(facts, (case.case_id,))}{reason}"
     )
 
 

@@ -17,7 +17,7 @@ from trocar_lab.evidence.report.markup import (
 )
 from trocar_lab.evidence.rules.strength import ControlStrength, UnitStrength
 
-_NOT_MEASURED = state(OPEN, "○", "not measured")
+NOT_MEASURED = state(OPEN, "○", "not measured")
 
 
 def strength_page(facts: Facts) -> str:
@@ -65,7 +65,7 @@ def _coverage_table(facts: Facts) -> str:
 def _coverage_cells(found: UnitStrength | None) -> Sequence[str]:
     """Return the cells of one unit."""
     if found is None:
-        return (_NOT_MEASURED, "", "", "", "", "")
+        return (NOT_MEASURED, "", "", "", "", "")
     return (
         coverage_state(found),
         found.safety_class,
@@ -121,7 +121,7 @@ def mutation_state(found: ControlStrength) -> str:
     if found.state == "outdated":
         return state(OPEN, "⟲", "outdated")
     if found.state != "measured":
-        return _NOT_MEASURED
+        return NOT_MEASURED
     if found.total and found.score >= found.score_min:
         return state(GOOD, "✔", "reached")
     return state(RED, "✘", "below")
@@ -164,8 +164,6 @@ def control_cells(facts: Facts, need_id: str) -> tuple[str, str]:
     found = facts.strength[need_id].controls
     if not found:
         return f"<span class={MUTED}>not asked for</span>", "no code carries its comment"
-    if facts.project.strength.mutation is None:
-        return _NOT_MEASURED, "no mutants were made"
     states = [mutation_state(one) for one in found]
     lines = [f"<code>{esc(one.code)}</code>: {mutation_text(one)}" for one in found]
     if len(set(states)) == 1:

@@ -22,6 +22,7 @@ from trocar_lab.evidence.store.strength import (
 )
 
 _NO_THRESHOLDS: Final = f"{THRESHOLDS_PATH} does not exist: nothing says what must be reached"
+_OUTDATED: Final = "OUTDATED"
 _LISTED_MAX: Final = 8
 _RUN_AGAIN: Final = "run tox -e mutation"
 
@@ -155,26 +156,13 @@ def unit_strength(project: Project, unit: Need) -> UnitStrength | None:
 
 def units_are_covered(project: Project, tally: Tally) -> None:
     """V8: statement and branch coverage of each unit reach the threshold of its safety class."""
-    records, present = project.strength, project.proofs.present
-    _show_faults(tally, records, COVERAGE_NAME)
-    if records.thresholds is None:
+    record = project.strength.coverage
+    faults = [*_faults(project.strength, COVERAGE_NAME), *_other_run(project)]
+    for place, reason in faults:
+        tally.check(place, reason)
+    if project.strength.thresholds is None:
         return
-    record = records.coverage
-    is_present = True
-    if record is not None:
-        measured = {
-            "device": record.device_sha256 == present.device_sha256,
-            "toolchain": record.lab_sha256 == present.lab_sha256,
-        }
-        other = [name for name, is_same in measured.items() if not is_same]
-        is_present = not other
-        tally.check(
-            COVERAGE_NAME,
-            f"OUTDATED: measured on another source of {' and '.join(other)}" if other else None,
-            None
-            if record.run in {run.path for run in project.runs}
-            else f"of the run {record.run}, which is not in the evidence",
-        )
+    is_present = not any(reason.startswith(_OUTDATED) for _, reason in faults)
     for unit in project.graph.live("unit"):
         strength = unit_strength(project, unit)
         if record is None:
@@ -187,14 +175,28 @@ def units_are_covered(project: Project, tally: Tally) -> None:
             tally.check(unit.need_id, *_coverage_reasons(strength))
 
 
-def _show_faults(tally: Tally, records: StrengthRecords, place: str) -> None:
-    """Count what cannot be read: the thresholds, and the record that a rule is about."""
-    reasons = [reason for where, reason in records.faults if where == THRESHOLDS_PATH]
-    absent = None if records.thresholds or reasons else _NO_THRESHOLDS
-    tally.check(THRESHOLDS_PATH, absent, *reasons)
-    for where, reason in records.faults:
-        if where == place:
-            tally.check(where, reason)
+def _other_run(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield why the coverage record is not about the present source, or not about a known run."""
+    record, present = project.strength.coverage, project.proofs.present
+    if record is None:
+        return
+    measured = {
+        "device": record.device_sha256 == present.device_sha256,
+        "toolchain": record.lab_sha256 == present.lab_sha256,
+    }
+    other = [name for name, is_same in measured.items() if not is_same]
+    if other:
+        yield COVERAGE_NAME, f"{_OUTDATED}: measured on another source of {' and '.join(other)}"
+    if record.run not in {run.path for run in project.runs}:
+        yield COVERAGE_NAME, f"of the run {record.run}, which is not in the evidence"
+
+
+def _faults(records: StrengthRecords, place: str) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be read: the thresholds, and the record that a rule is about."""
+    found = [fault for fault in records.faults if fault[0] in {THRESHOLDS_PATH, place}]
+    if records.thresholds is None and all(where != THRESHOLDS_PATH for where, _ in found):
+        yield THRESHOLDS_PATH, _NO_THRESHOLDS
+    yield from found
 
 
 def _coverage_reasons(strength: UnitStrength) -> Iterator[str | None]:
@@ -238,7 +240,7 @@ def _control(project: Project, control: str, code: ControlCode) -> ControlStreng
     ]
     if missing or stale or not members:
         reason = (
-            f"not measured: {', '.join(missing)}" if missing else f"OUTDATED: {'; '.join(stale)}"
+            f"not measured: {', '.join(missing)}" if missing else f"{_OUTDATED}: {'; '.join(stale)}"
         )
         return ControlStrength(
             control=control,
@@ -283,7 +285,8 @@ def _equivalents(project: Project) -> tuple[Equivalent, ...]:
 
 def controls_are_tested_hard(project: Project, tally: Tally) -> None:
     """V9: tests notice enough of the small faults put into the code of each risk control."""
-    _show_faults(tally, project.strength, MUTATION_PATH)
+    for place, reason in _faults(project.strength, MUTATION_PATH):
+        tally.check(place, reason)
     if project.strength.thresholds is None:
         return
     codes, strays = project.control_code

@@ -20,7 +20,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from trocar_lab.evidence.errors import ApprovalError, RecordError, SignatureError
+from trocar_lab.evidence.errors import ApprovalError, RecordError, SignatureError, SourceTextError
 from trocar_lab.evidence.graph.metamodel import Frozen
 from trocar_lab.evidence.graph.source_text import read_toml
 from trocar_lab.evidence.signed.signatures import is_signed, public_key, sign
@@ -147,7 +147,7 @@ class ApprovalLog:
         try:
             rows = read_toml(path).get("reviewer", [])
             found = [Reviewer.model_validate(row) for row in rows]
-        except (ValueError, ValidationError) as exc:
+        except (SourceTextError, ValidationError) as exc:
             raise RecordError(f"{path}: {exc}") from exc
         return {reviewer.name: reviewer for reviewer in found}
 

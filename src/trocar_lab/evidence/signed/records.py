@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from trocar_lab.evidence.errors import RecordError
+from trocar_lab.evidence.errors import RecordError, SourceTextError
 from trocar_lab.evidence.graph.metamodel import Frozen
 from trocar_lab.evidence.graph.source_text import read_toml
 
@@ -115,7 +115,10 @@ def read_records(root: Path) -> Records:
         path = root / FOLDER / name
         if not path.is_file():
             continue
-        table = read_toml(path)
+        try:
+            table = read_toml(path)
+        except SourceTextError as exc:
+            raise RecordError(str(exc)) from exc
         if set(table) - {key}:
             raise RecordError(f"{path}: only {key} tables, got {', '.join(sorted(table))}")
         tables[field] = table.get(key, [])

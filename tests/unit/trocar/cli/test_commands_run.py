@@ -453,3 +453,10 @@ def test_input_that_cannot_be_read_has_no_identity_and_a_line_in_the_log(
             "log_level": "warning",
         }
     ]
+
+
+@pytest.mark.verifies("SRS_SINK_007", extent="partial", technique="boundary")
+def test_what_is_no_file_has_a_name_and_no_identity(tmp_path: Path) -> None:
+    """A recording that was taken away meanwhile must not get the digest of nothing."""
+    identity = commands_run._identity_of(tmp_path / "gone.mp4")
+    assert identity == {"name": "gone.mp4", "size_bytes": None, "sha256": None}

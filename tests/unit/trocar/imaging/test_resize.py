@@ -7,6 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +71,33 @@ def test_marked_corner_stays_in_its_corner_and_colour(height: int, width: int) -
     assert np.abs(got[:50, :100].astype(int) - (200, 100, 50)).max() <= 1
     assert got[80:].max() == 0
     assert got[:, 140:].max() == 0
+
+
+@pytest.mark.verifies("SRS_POLYP_002", extent="partial", technique="requirement")
+def test_scaler_is_asked_for_area_and_for_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads would take the cores from inference, and no picture would show it."""
+    resizer = RgbResizer(height_px=32, width_px=48)
+    real, asked = resizer._reformatter, []
+
+    class _Noting:
+        """Notes what is asked for."""
+
+        def reformat(self, frame: VideoFrame, **wanted: Any) -> VideoFrame:  # noqa: ANN401 - passed on
+            """Do it."""
+            asked.append(wanted)
+            return real.reformat(frame, **wanted)
+
+    monkeypatch.setattr(resizer, "_reformatter", _Noting())
+    resizer.resize(_smooth(64, 96))
+    assert asked == [
+        {
+            "width": 48,
+            "height": 32,
+            "format": "rgb24",
+            "interpolation": Interpolation.AREA,
+            "threads": 1,
+        }
+    ]
 
 
 @pytest.mark.verifies("SRS_POLYP_002", extent="partial", technique="boundary")

@@ -59,6 +59,7 @@ def test_sound_frame_keeps_pixels_index_and_times() -> None:
         (np.broadcast_to(_zeros(1, 1, 3), (8192, 8192, 3)), Reason.FRAME_SIZE, "8192x8192"),
         (_zeros(48, 64, 3, dtype=np.uint16), Reason.FRAME_DTYPE, "uint16"),
         (_zeros(48, 64, 3, dtype=np.float32), Reason.FRAME_DTYPE, "float32"),
+        (_zeros(48, 64, 3, dtype=np.object_), Reason.FRAME_DTYPE, "object"),
         (_nan_frame(), Reason.FRAME_NOT_FINITE, "NaN"),
     ],
 )

@@ -62,8 +62,8 @@ def test_page_of_a_hazard_holds_the_whole_path(clean: Facts) -> None:
     ):
         assert words in text, words
     assert re.search(r"src/trocar/demo\.py:\d+", text)
-    assert re.search(r"Is it built\?✔ PASStest_stale_frame_is_withheld ✔ PASS", text)
-    assert re.search(r"Does it work\?✔ PASStest_no_stale_mask_reaches_the_screen ✔ PASS", text)
+    assert re.search(r"Is it built\?✔ PASStest_stale_frame_is_withheld", text)
+    assert re.search(r"Does it work\?✔ PASStest_no_stale_mask_reaches_the_screen", text)
     assert {"HAZ_DEMO_001", "HSIT_DEMO_001", "RCM_DEMO_001"} <= set(reader.anchors)
 
 

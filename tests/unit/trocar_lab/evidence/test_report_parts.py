@@ -65,12 +65,12 @@ def test_card_holds_links_both_ways_approval_and_history(clean: Facts) -> None:
     for words in (
         "✔ PASS",
         "host",
-        "derives from SYS_DEMO_001",
-        "realises RCM_DEMO_001",
+        "derives fromSYS_DEMO_001",
+        "realisesRCM_DEMO_001",
         "UNIT_DEMO_SEGMENTER",
         "✔ approved by Demo Reviewer",
         "test_stale_frame_is_withheld",
-        clean.needs["SRS_DEMO_002"].fingerprint[:12],
+        clean.needs["SRS_DEMO_002"].fingerprint[:8],
     ):
         assert words in text, words
     assert "Demo Author" in text
@@ -96,8 +96,8 @@ def test_card_tells_what_each_platform_proves(tmp_path: Path) -> None:
     facts = facts_of(seeded_project(fault, tmp_path))
     text = _text(f"<dl>{card_entries(facts, facts.needs['TC_DEMO_01'])}</dl>")
     assert "◐ HOST ONLY" in text
-    assert "host ✔ PASS 1/1 nodes" in text
-    assert "agx" not in text.replace("Platform agx", "")
+    assert "host ✔ PASS 1/1" in text
+    assert "agx" not in text.replace("Platformagx", "")
 
 
 def test_history_line_names_commit_author_and_release() -> None:
@@ -110,7 +110,7 @@ def test_history_line_names_commit_author_and_release() -> None:
         fingerprint="b" * 64,
         version="v1.0",
     )
-    assert history_line(entry) == "bbbbbbbbbbbb 2026-11-01 aaaaaaa &lt;A&gt;, first in v1.0"
+    assert history_line(entry) == "bbbbbbbb 2026-11-01 aaaaaaa &lt;A&gt;, first in v1.0"
     gone = entry.model_copy(update={"fingerprint": "", "version": ""})
     assert history_line(gone).startswith("removed 2026-11-01")
 
@@ -318,8 +318,8 @@ def test_filter_codes_are_places_in_the_choices() -> None:
     """The script compares places; a value that is no choice matches none."""
     choices = (Choice("Type", {"srs": "Requirement", "unit": "Unit"}), Choice("Class", {"A": "A"}))
     codes = [choice.codes() for choice in choices]
-    assert coded(("unit", "A"), codes) == "1,0"
-    assert coded(("unit", "C"), codes) == "1,"
+    assert coded(("unit", "A"), codes) == "10"
+    assert coded(("unit", "C"), codes) == "1-"
     bar = filter_bar("matrix", "rows", choices, 1234)
     assert "1,234 rows" in bar
     assert "<form" not in bar
