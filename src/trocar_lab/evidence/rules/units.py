@@ -12,8 +12,8 @@ from trocar_lab.evidence.project import Project
 def owned_modules(project: Project, unit: Need) -> set[str]:
     """Return the modules that a unit owns: that of its symbol, and those that its globs match."""
     module = unit.field("symbol").partition(":")[0]
-    known = {*project.device.modules, *project.device.lab_modules}
-    owned = {module} & known
+    known = project.device.known
+    owned = {module} if module in known else set()
     for pattern in split_list(unit.field("modules")):
         owned |= {name for name in known if fnmatchcase(name, pattern)}
     return owned

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -48,13 +49,17 @@ class DeviceSource(Frozen):
     other_dependencies: Mapping[str, str]
     faults: tuple[str, ...] = ()
 
+    @cached_property
+    def known(self) -> Mapping[str, frozenset[str]]:
+        """Return every module of device and toolchain with its top-level classes."""
+        return {**self.modules, **self.lab_modules}
+
     def has_symbol(self, symbol: str) -> bool:
         """Return whether ``trocar.x.y`` or ``trocar.x.y:Name`` exists."""
         module, _, name = symbol.partition(":")
-        known = {**self.modules, **self.lab_modules}
-        return (
-            name in known.get(module, frozenset()) if name else module in {*known, *self.packages}
-        )
+        if name:
+            return name in self.known.get(module, frozenset())
+        return module in self.known or module in self.packages
 
 
 def read_device_source(root: Path) -> DeviceSource:
