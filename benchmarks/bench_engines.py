@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.bench_plain_loop import play
 from benchmarks.measure import Benchmark, Row, interleave_ms, median_row, ratios
 from benchmarks.scenes import open_shipped
-from trocar.apps.endoscopy import DEMO_CLIP, OpenedUnit
+from trocar.apps.endoscopy import DEMO_CLIP
+from trocar.apps.opening import OpenedUnit
 from trocar.backends.request import Engine, Precision
 from trocar.contracts.errors import BackendUnavailableError
 

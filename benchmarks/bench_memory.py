@@ -75,7 +75,7 @@ def _rows(name: str, unit: Unit, count: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         summary = run_stream(
             MemorySource(shown, count=count),
-            unit,
+            [unit],
             [JsonlSink(Path(folder) / "record.jsonl")],
             clock=MonotonicClock(),
             config=StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE),

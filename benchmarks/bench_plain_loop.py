@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.measure import Benchmark, Row, interleave_ms, median_row, ratios
 from benchmarks.scenes import Session, make_clip, never, open_shipped, session_of
-from trocar.apps.endoscopy import OpenedUnit
+from trocar.apps.opening import OpenedUnit
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.pacing import Pacing
@@ -62,7 +62,7 @@ def play(clip: Path, opened: OpenedUnit, record: Path) -> int:
     """Run Trocar over a file and return the number of findings."""
     summary = run_stream(
         VideoFileSource(clip, pacing=Pacing.AS_FAST_AS_POSSIBLE, clock=MonotonicClock()),
-        opened.unit,
+        [opened.unit],
         [JsonlSink(record, replace=True)],
         clock=MonotonicClock(),
         config=StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE),

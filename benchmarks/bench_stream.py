@@ -25,6 +25,7 @@ from trocar.contracts.ports import Sink, Unit
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.jsonl import JsonlSink
 from trocar.streaming.ledger import DropLedger
+from trocar.streaming.monitor import MonitorConfig
 from trocar.streaming.pacing import Pacing
 from trocar.streaming.scheduler import run_stream
 from trocar.streaming.summary import StreamConfig
@@ -77,7 +78,7 @@ def _age_rows(unit: Unit, *, rounds: int, answered_count: int) -> list[Row]:
             sink, ledger = TimesSink(), DropLedger()
             summary = run_stream(
                 MemorySource(shown, count=1_000_000, period_ns=service_ns // rate),
-                unit,
+                [unit],
                 [sink],
                 clock=MonotonicClock(),
                 config=StreamConfig(pacing=Pacing.REALTIME, frame_count_max=answered_count),
@@ -166,6 +167,7 @@ def _cost_rows(
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "record.jsonl"
+        watched = MonitorConfig(metrics_path=Path(folder) / "trocar.prom")
         times_ms = interleave_ms(
             {
                 "alone": alone,
@@ -173,17 +175,24 @@ def _cost_rows(
                 "jsonl": lambda: _stream(
                     unit, shown, count=count, sinks=[JsonlSink(path, replace=True)]
                 ),
+                "watched": lambda: _stream(unit, shown, count=count, sinks=[], monitor=watched),
             },
             rounds=rounds,
         )
     extra = {
         arm: [(t - a) / count for t, a in zip(times_ms[arm], times_ms["alone"], strict=True)]
-        for arm in ("stream", "jsonl")
+        for arm in ("stream", "jsonl", "watched")
     }
     return [
         median_row(
             f"1920x1080, {name}: run_stream - unit.run, a frame",
             extra["stream"],
+            "ms",
+            most=RUNTIME_MS_MAX,
+        ),
+        median_row(
+            f"1920x1080, {name}: the same with watchdog and file of metrics",
+            extra["watched"],
             "ms",
             most=RUNTIME_MS_MAX,
         ),
@@ -219,16 +228,22 @@ def _real_cost_rows(unit: Unit, shown: Sequence[NDArray[np.uint8]], *, rounds: i
 
 
 def _stream(
-    unit: Unit, shown: Sequence[NDArray[np.uint8]], *, count: int, sinks: Sequence[Sink]
+    unit: Unit,
+    shown: Sequence[NDArray[np.uint8]],
+    *,
+    count: int,
+    sinks: Sequence[Sink],
+    monitor: MonitorConfig | None = None,
 ) -> None:
     """Run the loop once over ``count`` frames."""
     summary = run_stream(
         MemorySource(shown, count=count),
-        unit,
+        [unit],
         sinks,
         clock=MonotonicClock(),
         config=StreamConfig(pacing=Pacing.AS_FAST_AS_POSSIBLE),
         stop=never,
+        monitor=monitor,
     )
     if summary.finding_count != count:
         raise RuntimeError(f"expected {count} findings, got {summary}")

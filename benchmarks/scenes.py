@@ -13,7 +13,10 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, OpenedUnit, open_unit
+from trocar.apps import surgical_tools
+from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, open_unit
+from trocar.apps.opening import OpenedUnit
+from trocar.apps.surgical_tools import open_detection
 from trocar.backends.request import BackendRequest, Engine, Precision
 from trocar.contracts.findings import Mask, PolypMask
 from trocar.contracts.frame import Frame, RawFrame
@@ -34,6 +37,7 @@ __all__ = [
     "make_clip",
     "never",
     "open_shipped",
+    "open_tools",
     "pictures",
     "session_of",
 ]
@@ -57,6 +61,12 @@ def open_shipped(
     """Open the shipped pack."""
     request = BackendRequest(engine=engine, precision=precision, thread_count=thread_count)
     return open_unit(SHIPPED_PACK, request, frame_age_ms_max=AGE_MS_MAX)
+
+
+def open_tools(thread_count: int) -> OpenedUnit:
+    """Open tool detection with the shipped pack."""
+    request = BackendRequest(thread_count=thread_count)
+    return open_detection(surgical_tools.SHIPPED_PACK, request, frame_age_ms_max=AGE_MS_MAX)
 
 
 def pictures(*, height_px: int, width_px: int, count: int = 8) -> list[NDArray[np.uint8]]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from trocar_lab.datasets.data_root import DataRootMissingError
 from trocar_lab.datasets.registered import UnregisteredDataError
+from trocar_lab.tool_detection import commands as tools
+
+_POLYP: Final = "polyp_segmentation"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,30 +21,45 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trocar_lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train a unit's model, or continue a run")
-    train.add_argument("unit", choices=["polyp_segmentation"])
-    train.add_argument("--run", type=Path, required=True, help="folder of the run")
-    train.add_argument("--from", dest="initial", type=Path, help="run whose weights to begin with")
-    train.add_argument("--epochs", type=int, default=300)
-    train.add_argument("--size", type=int, default=256)
-    train.add_argument("--seed", type=int, default=20261121)
-    train.add_argument("--threads", type=int, default=2)
-    pack = commands.add_parser("pack", help="export, measure and pack the best weights of a run")
-    pack.add_argument("unit", choices=["polyp_segmentation"])
-    pack.add_argument(
-        "--run", type=Path, required=True, nargs="+", help="folders of the runs to average"
-    )
-    pack.add_argument(
-        "--clip", type=Path, required=True, help="rendered clip for the reference case"
-    )
-    pack.add_argument("-o", "--output", type=Path, required=True, help="folder of the pack")
-    pack.add_argument("--version", required=True)
-    pack.add_argument("--mirror", action="store_true", help="average over the mirror image")
+    train_units = train.add_subparsers(dest="unit", required=True)
+    _add_polyp_train_options(train_units.add_parser(_POLYP))
+    tools.add_train_options(train_units.add_parser(tools.UNIT))
+    evaluate = commands.add_parser("evaluate", help="compare the device's record with the labels")
+    evaluate_units = evaluate.add_subparsers(dest="unit", required=True)
+    tools.add_evaluate_options(evaluate_units.add_parser(tools.UNIT))
+    pack = commands.add_parser("pack", help="export, measure and pack the weights of a run")
+    pack_units = pack.add_subparsers(dest="unit", required=True)
+    _add_polyp_pack_options(pack_units.add_parser(_POLYP))
+    tools.add_pack_options(pack_units.add_parser(tools.UNIT))
     options = parser.parse_args(arguments)
     try:
-        return _train(options) if options.command == "train" else _pack(options)
+        return _COMMANDS[options.command, options.unit](options)
     except (DataRootMissingError, UnregisteredDataError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
+
+
+def _add_polyp_train_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a training run of polyp segmentation."""
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--from", dest="initial", type=Path, help="run whose weights to begin with")
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=20261121)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def _add_polyp_pack_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of packing polyp segmentation."""
+    parser.add_argument(
+        "--run", type=Path, required=True, nargs="+", help="folders of the runs to average"
+    )
+    parser.add_argument(
+        "--clip", type=Path, required=True, help="rendered clip for the reference case"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the pack")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--mirror", action="store_true", help="average over the mirror image")
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -78,6 +98,15 @@ def _pack(options: argparse.Namespace) -> int:
         )
     print(f"parity {asdict(report.parity)}")
     return 0
+
+
+_COMMANDS: Final[Mapping[tuple[str, str], Callable[[argparse.Namespace], int]]] = {
+    ("train", _POLYP): _train,
+    ("pack", _POLYP): _pack,
+    ("train", tools.UNIT): tools.run_train,
+    ("evaluate", tools.UNIT): tools.run_evaluate,
+    ("pack", tools.UNIT): tools.run_pack,
+}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""``python -m trocar_lab.readme``: the accuracy table of README.md, from the shipped pack."""
+"""``python -m trocar_lab.readme``: the accuracy tables of README.md, from the shipped packs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,34 @@ __all__ = ["BEGIN", "END", "accuracy_table", "main", "with_accuracy"]
 BEGIN: Final = "<!-- accuracy:begin -->"
 END: Final = "<!-- accuracy:end -->"
 
-_MANIFEST: Final = Path("src", "trocar", "assets", "packs", "polyp_segmentation", MANIFEST_NAME)
-_MEAN_DICE_REQUIRED: Final = 0.82
-_LOWER_95_REQUIRED: Final = 0.78
+_PACKS: Final = Path("src", "trocar", "assets", "packs")
+
+
+@dataclass(frozen=True)
+class _Required:
+    """What a requirement asks of a pack's figures.
+
+    Attributes:
+        need: Id of the requirement.
+        metric: Name of the figure.
+        value: At least this.
+        lower_95: Lower end of its interval at least this.
+    """
+
+    need: str
+    metric: str
+    value: float
+    lower_95: float
+
+
+_REQUIRED: Final = {
+    "polyp_segmentation": _Required("SYS_POLYP_001", "mean Dice", 0.82, 0.78),
+    "tool_detection": _Required("SYS_TOOL_001", "AP50, mean", 0.35, 0.20),
+}
 
 
 def accuracy_table(manifest: ModelManifest) -> str:
-    """Return the figures of a pack as Markdown, with what SYS_POLYP_001 asks for.
+    """Return the figures of a pack as Markdown, with what its requirement asks for.
 
     Args:
         manifest: Manifest of the pack.
@@ -44,14 +66,16 @@ def accuracy_table(manifest: ModelManifest) -> str:
 
 
 def _requirement_line(manifest: ModelManifest) -> str:
-    """Return whether the mean Dice meets its requirement: a comparison, not the evidence."""
-    dice = [one for one in manifest.metrics if one.name == "mean Dice"]
-    is_met = bool(dice) and all(
-        one.value >= _MEAN_DICE_REQUIRED and one.lower_95 >= _LOWER_95_REQUIRED for one in dice
+    """Return whether a figure meets its requirement: a comparison, not the evidence."""
+    required = _REQUIRED[manifest.unit]
+    figures = [one for one in manifest.metrics if one.name == required.metric]
+    is_met = bool(figures) and all(
+        one.value >= required.value and one.lower_95 >= required.lower_95 for one in figures
     )
     return (
-        f"Required by SYS_POLYP_001: mean Dice at least {_MEAN_DICE_REQUIRED}, lower end at least "
-        f"{_LOWER_95_REQUIRED}. By these figures it is **{'met' if is_met else 'not met'}**."
+        f"Required by {required.need}: {required.metric} at least {required.value:.2f}, lower end "
+        f"at least {required.lower_95:.2f}. By these figures it is "
+        f"**{'met' if is_met else 'not met'}**."
     )
 
 
@@ -73,16 +97,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the table; return 0 when README.md is current, else 1."""
     options = parse_mode("trocar_lab.readme", __doc__, arguments)
     path = options.root / "README.md"
-    manifest = ModelManifest.model_validate_json((options.root / _MANIFEST).read_bytes())
-    text = with_accuracy(path.read_text(encoding="utf-8"), accuracy_table(manifest))
+    manifests = [
+        ModelManifest.model_validate_json(one.read_bytes())
+        for one in sorted((options.root / _PACKS).glob(f"*/{MANIFEST_NAME}"))
+    ]
+    tables = "\n\n".join(accuracy_table(manifest) for manifest in manifests)
+    text = with_accuracy(path.read_text(encoding="utf-8"), tables)
     if options.write:
         write_texts({path: text})
     if not is_current(path, text):
         print(
-            "README.md does not show the figures of the pack: python -m trocar_lab.readme --write"
+            "README.md does not show the figures of the packs: python -m trocar_lab.readme --write"
         )
         return 1
-    print(f"README.md shows the figures of {manifest.pack_id}")
+    print(f"README.md shows the figures of {', '.join(one.pack_id for one in manifests)}")
     return 0
 
 

@@ -22,7 +22,7 @@ __all__ = ["Entry", "SoupFiles", "declared", "faults", "main", "page", "read_fil
 _REQUIREMENT: Final = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;.*)?$")
 _NEED: Final = re.compile(r"^\.\. soup:: .*\n(?:   .*\n|\n)*", re.MULTILINE)
 _OPTION: Final = re.compile(r"^   :(\w+): (.*)$", re.MULTILINE)
-_ENGINE_EXTRAS: Final = ("cpu", "gpu", "openvino")
+_DEVICE_EXTRAS: Final = ("cpu", "gpu", "openvino", "openigtlink", "holoscan")
 _COPIED: Final = (
     "package",
     "version",
@@ -155,7 +155,7 @@ def declared(project: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """
     wanted = [("wheel", text) for text in project["project"]["dependencies"]]
     for extra, texts in project["project"].get("optional-dependencies", {}).items():
-        scope = f"extra {extra}" if extra in _ENGINE_EXTRAS else extra
+        scope = f"extra {extra}" if extra in _DEVICE_EXTRAS else extra
         wanted += [(scope, text) for text in texts]
     wanted += [("build", text) for text in project["build-system"]["requires"]]
     wanted.append(("site", f"python{project['project']['requires-python']}"))

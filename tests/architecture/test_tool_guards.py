@@ -171,7 +171,10 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
     """Imports that point downwards break nothing; the toolchain may import the device."""
     allowed = {
         "src/trocar/units/polyp/__init__.py": "import trocar.imaging\nimport trocar.contracts\n",
-        "src/trocar/apps/endoscopy/__init__.py": "import trocar.units.polyp\n",
+        "src/trocar/apps/opening/__init__.py": "import trocar.backends\n",
+        "src/trocar/apps/endoscopy/__init__.py": (
+            "import trocar.apps.opening\nimport trocar.units.polyp\n"
+        ),
         "src/trocar_lab/__init__.py": "import trocar.units.polyp\nimport torch\n",
     }
     done = run_import_linter(_layered_tree(tmp_path / "tree", allowed), cache=tmp_path)
@@ -199,6 +202,11 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
             "applications are blind to each other",
             "src/trocar/apps/endoscopy/__init__.py",
             "import trocar.apps.surgery\n",
+        ),
+        (
+            "applications are blind to each other",
+            "src/trocar/apps/opening/__init__.py",
+            "import trocar.apps.endoscopy\n",
         ),
         (
             "layers of the trace",

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from simulators.packs import tiny_model, tiny_reference, write_tiny_pack
+from simulators.backend import MemoryBackend
+from simulators.packs import (
+    tiny_model,
+    tiny_reference,
+    write_detector_pack,
+    write_tiny_pack,
+)
 from trocar.backends.reference_case import (
     ReferenceCaseReport,
     replay_reference_case,
@@ -88,6 +96,17 @@ class TestBackend:
         require_parity(report, backend)
         assert report.mask_pixel_count > 0
         assert report.mask_dice == 1.0
+
+    @pytest.mark.verifies("SRS_TOOL_010", "SRS_BACKEND_005", extent="full", technique="conformance")
+    @pytest.mark.controls("RCM_PARITY_001")
+    def test_every_engine_gives_the_boxes_of_a_detector(
+        self, tmp_path: Path, request_: BackendRequest
+    ) -> None:
+        """Maps that are smaller than the input and not square, with scores and edges in one."""
+        detector = write_detector_pack(tmp_path / "detector")
+        report = _replay(_open(detector, request_), detector)
+        assert report.is_within_limits
+        assert (report.mask_dice, report.mask_pixel_count) == (1.0, 2)
 
     @pytest.mark.verifies("SRS_BACKEND_004", extent="full", technique="equivalence")
     @pytest.mark.parametrize(
@@ -269,3 +288,31 @@ def test_reference_case_of_another_shape_is_refused(pack: VerifiedPack) -> None:
             reference_input=pack.content[name],
             reference_output=pack.content[name],
         )
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_PARITY_001",
+    measure="engines that move, swap, lose or add boxes of a detector and may serve",
+    acceptance="0 of 5 kinds",
+)
+@pytest.mark.parametrize("fault", ["moved", "turned", "swapped classes", "lost", "added"])
+def test_engine_that_gives_other_boxes_may_not_serve(tmp_path: Path, fault: str) -> None:
+    """Each leaves scores in 0 to 1 and a plausible picture."""
+    pack = write_detector_pack(tmp_path / "detector")
+    stored = pack.content[pack.manifest.reference_output]
+    maps: NDArray[np.float32] = np.load(io.BytesIO(stored))
+    is_marked = maps[0, :2].max(axis=0) >= pack.manifest.threshold.value
+    if fault == "moved":
+        maps[:, 2][:, is_marked] *= 0.5
+    elif fault == "turned":
+        maps[:, 2:] = maps[:, [3, 2, 5, 4]]
+    elif fault == "swapped classes":
+        maps[:, :2] = maps[:, [1, 0]]
+    elif fault == "lost":
+        maps[:, :2] = 0.0
+    else:
+        maps[0, 0, 7, :] = 0.9
+    wrong = MemoryBackend(maps)
+    with pytest.raises(BackendUnavailableError, match="differs from the reference case"):
+        require_parity(_replay(wrong, pack), wrong)

@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from simulators.packs import write_tiny_pack
+from simulators.packs import write_detector_pack, write_tiny_pack
 from trocar.contracts.errors import PackError, SourceError
 from trocar.packs.verify import verify_pack
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.image_files import read_image
 from trocar.streaming.pacing import Pacing
 from trocar.streaming.video_file import VideoFileSource
+from trocar.units.tool_detection.contract import ToolDetectionConfig
 
 CASE_COUNT: Final = int(os.environ.get("TROCAR_FUZZ_CASES", "150"))
 
@@ -63,6 +65,55 @@ def test_damaged_pack_is_refused_or_unchanged(tmp_path: Path) -> None:
             assert found.manifest == sound.manifest
         path.write_bytes(original)
     assert refused_count > 0.9 * CASE_COUNT
+
+
+def _altered(value: object, generator: np.random.Generator) -> object:
+    """Return a value of JSON with one part of it replaced by something else that JSON can hold."""
+    others: list[object] = [None, True, -1, 0, 3, 2**70, 1.5, "", "x" * 5000, [], {}, ["hook"]]
+    if isinstance(value, dict | list) and value and generator.random() < 0.85:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        key = keys[int(generator.integers(0, len(keys)))]
+        changed: Any = dict(value) if isinstance(value, dict) else list(value)
+        match int(generator.integers(0, 6)):
+            case 0:
+                del changed[key]
+            case 1 if isinstance(changed, dict):
+                changed[f"{key}_more"] = changed[key]
+            case 2 if isinstance(changed, list):
+                changed.append(changed[key])
+            case _:
+                changed[key] = _altered(changed[key], generator)
+        return changed
+    return others[int(generator.integers(0, len(others)))]
+
+
+@pytest.mark.verifies("SRS_PACK_002", "SRS_TOOL_003", extent="partial", technique="fuzz")
+def test_altered_manifest_of_a_detector_is_refused_or_still_means_a_detector(
+    tmp_path: Path,
+) -> None:
+    """The manifest vouches for all else and has no digest itself: valid JSON of any other content.
+
+    What is accepted must still fit the unit in each tensor, class and limit, or be refused there.
+    """
+    write_detector_pack(tmp_path / "pack")
+    path = tmp_path / "pack" / "manifest.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    generator = np.random.default_rng(14)
+    refused_count = 0
+    for _ in range(2 * CASE_COUNT):
+        path.write_text(json.dumps(_altered(facts, generator)), encoding="utf-8")
+        try:
+            manifest = verify_pack(tmp_path / "pack").manifest
+            config = ToolDetectionConfig.from_manifest(manifest, frame_age_ms_max=100)
+        except PackError as exc:
+            refused_count += 1
+            if not exc.advice:
+                raise
+        else:
+            assert config.labels == manifest.labels
+            assert manifest.output.shape == (1, len(config.labels) + 4, 8, 12)
+            assert 0.05 <= config.score_shown_min <= 0.95
+    assert refused_count > CASE_COUNT
 
 
 @pytest.mark.verifies("SRS_SOURCE_002", extent="partial", technique="fault_injection")

@@ -16,11 +16,12 @@ from simulators.command_line import UNIT, CommandLine, lines_of
 from simulators.media import decoded, square, write_clip
 from simulators.packs import tiny_reference, write_tiny_pack
 from simulators.sink import RecordingSink
-from trocar.apps import endoscopy
-from trocar.apps.endoscopy import OpenedUnit, open_unit
+from trocar.apps import opening
+from trocar.apps.endoscopy import open_unit
+from trocar.apps.opening import OpenedUnit
 from trocar.backends.request import BackendRequest, Engine, Precision
 from trocar.backends.select import open_backend
-from trocar.cli import catalogue, commands_run, commands_show
+from trocar.cli import catalogue, commands_run, commands_show, commands_stream, play
 from trocar.contracts.errors import (
     BackendUnavailableError,
     ContractError,
@@ -30,11 +31,11 @@ from trocar.contracts.errors import (
     SourceLostError,
     TrocarError,
 )
-from trocar.contracts.findings import PolypMask
+from trocar.contracts.findings import Finding, PolypMask
 from trocar.contracts.frame import Frame
 from trocar.contracts.manifest import ModelManifest
 from trocar.contracts.outcome import Reason, Withheld
-from trocar.contracts.ports import Backend
+from trocar.contracts.ports import Backend, Sink, Unit
 from trocar.contracts.record import FrameRecord
 from trocar.imaging.resize import RgbResizer
 from trocar.packs.verify import VerifiedPack, verify_pack
@@ -83,12 +84,12 @@ class _WatchedBackend:
 class _WatchedUnit:
     """A real unit whose frames and answers are kept."""
 
-    def __init__(self, inner: PolypSegmenter) -> None:
+    def __init__(self, inner: Unit) -> None:
         self._inner = inner
         self.info = inner.info
-        self.calls: list[tuple[Frame, PolypMask | Withheld]] = []
+        self.calls: list[tuple[Frame, Finding | Withheld]] = []
 
-    def run(self, frame: Frame, *, now_ns: int) -> PolypMask | Withheld:
+    def run(self, frame: Frame, *, now_ns: int) -> Finding | Withheld:
         """Run the real unit."""
         assert not frame.pixels.flags.writeable
         assert now_ns >= frame.captured_at_ns
@@ -103,15 +104,11 @@ def _unit_on(pack: VerifiedPack, backend: Backend) -> PolypSegmenter:
     return PolypSegmenter(config, backend, pack_id=pack.manifest.pack_id, pack_digest=pack.digest)
 
 
-def _play(
-    clip: Path,
-    unit: PolypSegmenter | _WatchedUnit,
-    sinks: Sequence[RecordingSink | OverlayVideoSink],
-) -> StreamSummary:
+def _play(clip: Path, unit: Unit, sinks: Sequence[Sink]) -> StreamSummary:
     """Run a clip through the real loop."""
     clock = MonotonicClock()
     source = open_source(f"file:{clip}", pacing=FAST.pacing, clock=clock)
-    return run_stream(source, unit, sinks, clock=clock, config=FAST, stop=lambda: False)
+    return run_stream(source, [unit], sinks, clock=clock, config=FAST, stop=lambda: False)
 
 
 def _frame(pixels: NDArray[np.uint8]) -> Frame:
@@ -262,8 +259,8 @@ def test_application_runs_the_bytes_that_were_hashed(
         models.append(model)
         return real_open(model, manifest, request)
 
-    monkeypatch.setattr(endoscopy, "verify_pack", swapped)
-    monkeypatch.setattr(endoscopy, "open_backend", noted)
+    monkeypatch.setattr(opening, "verify_pack", swapped)
+    monkeypatch.setattr(opening, "open_backend", noted)
     opened = open_unit(folder, REQUEST, frame_age_ms_max=AGE_MS_MAX)
     assert models == [opened.pack.model]
     assert isinstance(opened.unit.run(_frame(square(0)), now_ns=0), PolypMask)
@@ -331,7 +328,7 @@ def test_command_shows_the_account_that_the_loop_gave(
         accounts.append(real(*arguments, **settings))  # type: ignore[arg-type]
         return accounts[-1]
 
-    monkeypatch.setattr(commands_run, "run_stream", noted)
+    monkeypatch.setattr(play, "run_stream", noted)
     clip = write_clip(tmp_path / "clip.mp4")
     answer = trocar.run(clip, tmp_path / "out", "--json")
     (account,) = accounts
@@ -382,7 +379,7 @@ def test_command_opens_its_unit_through_the_application(
 
     entry = catalogue.find_unit(UNIT)
     monkeypatch.setattr(
-        commands_run, "find_unit", lambda _: type(entry)(**{**vars(entry), "open": noted})
+        commands_stream, "find_unit", lambda _: type(entry)(**{**vars(entry), "open": noted})
     )
     answer = trocar(
         *("stream", UNIT, "--source", f"file:{clip}", "--sink", f"jsonl:{tmp_path / 'r.jsonl'}"),
@@ -483,7 +480,7 @@ def test_catalogue_shows_name_and_contracts_of_the_unit(
     trocar: CommandLine, opened: OpenedUnit
 ) -> None:
     """The name is that of unit and pack; schema and need ids are those of the unit's source."""
-    (listed,) = trocar("units", "--json").fields["units"]
+    listed = trocar("units", "--json").fields["units"][0]
     assert listed["unit"] == opened.unit.info.unit == opened.pack.manifest.unit
     shown = trocar("show", listed["unit"], "--pack", trocar.pack, "--json").fields
     assert shown["contracts"]["configuration"] == PolypSegmentationConfig.model_json_schema()

@@ -59,7 +59,7 @@ def _run(
     """Run the real loop."""
     return run_stream(
         source,
-        unit,
+        [unit],
         sinks,
         clock=clock or FakeClock(2 * BEGIN_NS),
         config=config,

@@ -16,7 +16,7 @@ import pytest
 from simulators.command_line import CommandLine, lines_of
 from simulators.media import square, write_clip, write_picture
 from trocar import RESEARCH_NOTICE
-from trocar.cli import commands_run
+from trocar.cli import play
 
 PNG_HEADER_BYTES: Final = 8
 KINDS: Final = ("still", "stills", "video", "stream")
@@ -145,7 +145,7 @@ def test_pipe_is_not_opened_to_be_identified(tmp_path: Path) -> None:
     """Reading a pipe would wait for its writer, and take from the run what it holds."""
     pipe = tmp_path / "clip.mp4"
     os.mkfifo(pipe)
-    assert commands_run._identity_of(pipe) == {
+    assert play._identity_of(pipe) == {
         "name": "clip.mp4",
         "size_bytes": None,
         "sha256": None,

@@ -12,6 +12,7 @@ import pytest
 
 from trocar import __version__
 from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK
+from trocar.apps.surgical_tools import SHIPPED_PACK as TOOL_PACK
 from trocar.packs.verify import verify_pack
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -68,5 +69,34 @@ def test_documented_clip_is_the_one_that_ships() -> None:
 def test_registered_data_are_the_documented_ones() -> None:
     """Programs compare the data with the register, people read the architecture: one digest."""
     registered = _registered()
-    assert set(registered) == {"DATA_KVASIR_SEG", "DATA_RENDERED_COLONOSCOPY"}
+    assert set(registered) == {
+        "DATA_KVASIR_SEG",
+        "DATA_RENDERED_COLONOSCOPY",
+        "DATA_CHOLECT50_VAL",
+        "DATA_RENDERED_LAPAROSCOPY",
+    }
     assert registered == {need_id: _digest_in_documents(need_id) for need_id in registered}
+
+
+@pytest.mark.verifies("SRS_TOOL_028", extent="partial", technique="inspection")
+def test_the_detector_that_ships_is_the_documented_one_and_its_card_says_its_limits() -> None:
+    """Whoever runs it must read on which operations it was measured, and that labels are weak."""
+    pack = verify_pack(TOOL_PACK)
+    assert _digest_in_documents("MDL_TOOL_DETECTION") == pack.digest
+    assert pack.manifest.model_need == "MDL_TOOL_DETECTION"
+    assert pack.manifest.pack_version == __version__
+    assert pack.manifest.trained_on[0].digest == _digest_in_documents("DATA_CHOLECT50_VAL")
+    assert len(pack.model) <= MODEL_BYTES_MAX
+    words = ("VID68", "VID73", "VID74", "95 %", "Not for", "RESEARCH USE ONLY", "weak", "BY-NC-SA")
+    for word in (*words, "Not for clinical use", *pack.manifest.labels):
+        assert word in pack.card
+
+
+@pytest.mark.verifies("SRS_TOOL_026", extent="partial", technique="inspection")
+def test_the_laparoscopy_clip_that_ships_is_the_documented_one() -> None:
+    """Rendered, below 1 MB, and the one that the register names."""
+    clip = DEMO_CLIP.with_name("laparoscopy.mp4").read_bytes()
+    found = hashlib.sha256(clip).hexdigest()
+    assert _registered()["DATA_RENDERED_LAPAROSCOPY"] == found
+    assert found in DEMO_CLIP.with_name("laparoscopy.md").read_text(encoding="utf-8")
+    assert len(clip) < 1_000_000

@@ -56,7 +56,7 @@ def _run(
 ) -> StreamSummary:
     return run_stream(
         source,
-        unit or ScriptedUnit(),
+        [unit or ScriptedUnit()],
         sinks,
         clock=MonotonicClock(),
         config=StreamConfig(pacing=pacing, kind=kind),
@@ -106,7 +106,7 @@ def test_slow_unit_in_real_time_accounts_for_every_frame(tmp_path: Path) -> None
     unit = ScriptedUnit(on_run=lambda _: release.wait(0.02))
     summary = run_stream(
         source,
-        unit,
+        [unit],
         [JsonlSink(tmp_path / "r.jsonl")],
         clock=clock,
         config=StreamConfig(pacing=Pacing.REALTIME),

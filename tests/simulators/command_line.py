@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trocar import RESEARCH_NOTICE
+from trocar.cli import commands_run
+from trocar.cli.catalogue import find_unit
 from trocar.cli.main import main
 
 UNIT = "polyp_segmentation"
@@ -73,6 +75,13 @@ class CommandLine:
         """``trocar stream`` from a file with the pack, every frame."""
         fast = "--as-fast-as-possible"
         return self("stream", UNIT, "--source", f"file:{source}", "--pack", self.pack, fast, *words)
+
+
+def play_instead(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+    """Let ``trocar demo`` play another clip."""
+    monkeypatch.setattr(
+        commands_run, "find_unit", lambda name: replace(find_unit(name), demo_clip=clip)
+    )
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ class ScriptedRun:
     def __init__(
         self,
         source: FrameSource | Sequence[Any],
-        unit: Unit | None = None,
+        unit: Unit | Sequence[Unit] | None = None,
         *,
         config: StreamConfig = _AS_FAST,
         sinks: Sequence[Sink] = (),
@@ -52,7 +52,8 @@ class ScriptedRun:
         self.ends: list[StreamSummary] = []
         self.progress: list[tuple[int, int | None]] = []
         self.source = ListSource(source) if isinstance(source, Sequence) else source
-        self._unit = ScriptedUnit() if unit is None else unit
+        chosen: Unit | Sequence[Unit] = ScriptedUnit() if unit is None else unit
+        self._units = chosen if isinstance(chosen, Sequence) else [chosen]
         self._config = config
         self._sinks = [self.sink, *sinks]
         self._clock = FakeClock(START_NS + 1000) if clock is None else clock
@@ -62,7 +63,7 @@ class ScriptedRun:
         """Run to the end."""
         return run_stream(
             self.source,
-            self._unit,
+            self._units,
             self._sinks,
             clock=self._clock,
             config=self._config,

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from trocar.contracts.frame import RawFrame
+from trocar.contracts.frame import FrameOrigin, RawFrame
 from trocar.contracts.ports import StopSignal
 
 __all__ = ["ListSource", "noise_pixels", "raw_frame", "write_video"]
@@ -33,6 +33,7 @@ def raw_frame(
     media_time_ns: int | None = None,
     pixels: NDArray[np.uint8] | None = None,
     source_id: str = "list",
+    origin: FrameOrigin | None = None,
 ) -> RawFrame:
     """Return a raw frame; without ``pixels`` it shows noise of its own."""
     return RawFrame(
@@ -41,6 +42,7 @@ def raw_frame(
         captured_at_ns=captured_at_ns,
         media_time_ns=media_time_ns,
         source_id=source_id,
+        origin=origin,
     )
 
 

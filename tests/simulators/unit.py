@@ -7,12 +7,28 @@ from typing import Final
 
 import numpy as np
 
-from trocar.contracts.findings import Finding, Mask, PolypMask
+from trocar.contracts.findings import (
+    Detection,
+    Finding,
+    Mask,
+    PolypMask,
+    ToolDetections,
+    ToolTracks,
+    Track,
+    TrackState,
+)
 from trocar.contracts.frame import Frame
 from trocar.contracts.outcome import DeadlineVerdict, Withheld
 from trocar.contracts.record import BackendInfo, FrameRecord, FrameTimes, UnitInfo
 
-__all__ = ["UNIT_INFO", "ScriptedUnit", "frame_record", "polyp_mask"]
+__all__ = [
+    "UNIT_INFO",
+    "ScriptedUnit",
+    "frame_record",
+    "polyp_mask",
+    "tool_detections",
+    "tool_tracks",
+]
 
 UNIT_INFO: Final = UnitInfo(
     unit="scripted",
@@ -51,6 +67,68 @@ def polyp_mask(
     )
 
 
+def tool_detections(
+    frame_index: int,
+    *,
+    height_px: int = 48,
+    width_px: int = 64,
+    score_shown_min: float = 0.5,
+) -> ToolDetections:
+    """Return a finding with one box that is shown, in the middle, and one that is too weak."""
+    right, bottom = float(width_px), float(height_px)
+    return ToolDetections(
+        frame_index=frame_index,
+        detections=(
+            Detection(
+                label="grasper",
+                class_index=0,
+                score=0.9,
+                box_xyxy_px=(right / 4, bottom / 4, right / 2, bottom / 2),
+            ),
+            Detection(
+                label="hook",
+                class_index=2,
+                score=0.1,
+                box_xyxy_px=(right / 2, bottom / 2, right, bottom),
+            ),
+        ),
+        score_shown_min=score_shown_min,
+        frame_height_px=height_px,
+        frame_width_px=width_px,
+    )
+
+
+def tool_tracks(frame_index: int, *, height_px: int = 48, width_px: int = 64) -> ToolTracks:
+    """Return a finding with one track of each state: seen, assumed, not yet sure."""
+    found = tool_detections(frame_index, height_px=height_px, width_px=width_px)
+    shown, weak = found.detections
+
+    def track(number: int, at: Detection, state: TrackState) -> Track:
+        return Track(
+            track_id=number,
+            label=at.label,
+            class_index=at.class_index,
+            score=at.score,
+            box_xyxy_px=at.box_xyxy_px,
+            state=state,
+            seen_frame_count=3,
+            unseen_ms=120.0 if state is TrackState.COASTING else 0.0,
+        )
+
+    return ToolTracks(
+        frame_index=frame_index,
+        tracks=(
+            track(1, shown, TrackState.CONFIRMED),
+            track(2, weak, TrackState.COASTING),
+            track(5, weak, TrackState.TENTATIVE),
+        ),
+        detections=found,
+        reset_count=0,
+        frame_height_px=height_px,
+        frame_width_px=width_px,
+    )
+
+
 def frame_record(
     frame_index: int = 0,
     *,
@@ -86,7 +164,7 @@ class ScriptedUnit:
 
     Args: script: What happens at the frame of an index: an exception is raised, an outcome is
         returned. on_run: Called with each frame before it is answered, for example to let time
-        pass.
+        pass. name: Its name in the records.
     """
 
     def __init__(
@@ -94,15 +172,17 @@ class ScriptedUnit:
         script: Mapping[int, Exception | Finding | Withheld] | None = None,
         *,
         on_run: Callable[[Frame], object] | None = None,
+        name: str = "scripted",
     ) -> None:
         self._script = dict(script or {})
         self._on_run = on_run
+        self._info = UNIT_INFO.model_copy(update={"unit": name})
         self.seen_frame_indices: list[int] = []
 
     @property
     def info(self) -> UnitInfo:
         """Provenance of the simulator."""
-        return UNIT_INFO
+        return self._info
 
     def run(self, frame: Frame, *, now_ns: int) -> Finding | Withheld:
         """Answer as the script says."""

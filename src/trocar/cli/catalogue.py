@@ -9,13 +9,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from trocar.apps import endoscopy
+from trocar.apps import endoscopy, surgical_tools
+from trocar.apps.opening import OpenedUnit
 from trocar.contracts.base import Contract
 from trocar.contracts.errors import ContractError
-from trocar.contracts.findings import PolypMask
+from trocar.contracts.findings import PolypMask, ToolDetections, ToolTracks
 from trocar.contracts.frame import Frame
 from trocar.contracts.outcome import Withheld
-from trocar.units.polyp_segmentation.contract import UNIT_NAME, PolypSegmentationConfig
+from trocar.units.polyp_segmentation import contract as polyp_segmentation
+from trocar.units.tool_detection import contract as tool_detection
+from trocar.units.tool_tracking import contract as tool_tracking
 
 __all__ = ["UNITS", "UnitEntry", "find_unit", "need_ids"]
 
@@ -31,6 +34,8 @@ class UnitEntry:
         application: Application that wires it.
         summary: One sentence.
         pack: The pack that comes with this release.
+        pack_unit: The unit that its packs name: another one where it has no model of its own.
+        demo_clip: Rendered clip that comes with this release.
         open: Opens the unit; see ``apps.endoscopy.open_unit``.
         contracts: What the unit takes, gives and is configured by.
     """
@@ -39,22 +44,56 @@ class UnitEntry:
     application: str
     summary: str
     pack: Path
-    open: Callable[..., endoscopy.OpenedUnit]
+    pack_unit: str
+    demo_clip: Path
+    open: Callable[..., OpenedUnit]
     contracts: dict[str, type[Contract]]
 
 
 UNITS: Final = (
     UnitEntry(
-        name=UNIT_NAME,
+        name=polyp_segmentation.UNIT_NAME,
         application="endoscopy",
         summary="outline polyps in colonoscopy frames, live or recorded",
         pack=endoscopy.SHIPPED_PACK,
+        pack_unit=polyp_segmentation.UNIT_NAME,
+        demo_clip=endoscopy.DEMO_CLIP,
         open=endoscopy.open_unit,
         contracts={
             "input": Frame,
             "finding": PolypMask,
             "withheld": Withheld,
-            "configuration": PolypSegmentationConfig,
+            "configuration": polyp_segmentation.PolypSegmentationConfig,
+        },
+    ),
+    UnitEntry(
+        name=tool_detection.UNIT_NAME,
+        application="surgical_tools",
+        summary="box the tips of tools in laparoscopic frames, live or recorded",
+        pack=surgical_tools.SHIPPED_PACK,
+        pack_unit=tool_detection.UNIT_NAME,
+        demo_clip=surgical_tools.DEMO_CLIP,
+        open=surgical_tools.open_detection,
+        contracts={
+            "input": Frame,
+            "finding": ToolDetections,
+            "withheld": Withheld,
+            "configuration": tool_detection.ToolDetectionConfig,
+        },
+    ),
+    UnitEntry(
+        name=tool_tracking.UNIT_NAME,
+        application="surgical_tools",
+        summary="box the tips of tools and number them over time, in a video or live",
+        pack=surgical_tools.SHIPPED_PACK,
+        pack_unit=tool_detection.UNIT_NAME,
+        demo_clip=surgical_tools.DEMO_CLIP,
+        open=surgical_tools.open_tracking,
+        contracts={
+            "input": Frame,
+            "finding": ToolTracks,
+            "withheld": Withheld,
+            "configuration": tool_tracking.ToolTrackingConfig,
         },
     ),
 )

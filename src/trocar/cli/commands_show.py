@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trocar.backends.request import BackendRequest
-from trocar.cli.catalogue import UNITS, find_unit, need_ids
+from trocar.cli.catalogue import UNITS, UnitEntry, find_unit, need_ids
 from trocar.cli.console import Console
 from trocar.cli.exit_codes import OK
+from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT
 from trocar.contracts.manifest import ModelManifest
 from trocar.packs.verify import verify_pack
@@ -25,8 +26,8 @@ def units(options: argparse.Namespace, console: Console) -> int:
         {"unit": entry.name, "application": entry.application, "summary": entry.summary}
         for entry in UNITS
     ]
-    lines = [f"{entry.name:24} {entry.application:12} {entry.summary}" for entry in UNITS]
-    console.result({"units": fields}, [*lines, "next: trocar show polyp_segmentation"])
+    lines = [f"{entry.name:20} {entry.application:16} {entry.summary}" for entry in UNITS]
+    console.result({"units": fields}, [*lines, f"next: trocar show {UNITS[0].name}"])
     return OK
 
 
@@ -35,6 +36,11 @@ def show(options: argparse.Namespace, console: Console) -> int:
     """Show one unit: contract, requirement and risk ids, model card."""
     entry = find_unit(options.unit)
     pack = verify_pack(options.pack or entry.pack)
+    if pack.manifest.unit != entry.pack_unit:
+        raise IncompatiblePackError(
+            f"expected a pack for {entry.pack_unit}, got one for {pack.manifest.unit}",
+            advice="name a pack of this unit: the card of another one would be shown",
+        )
     ids = need_ids(entry.name)
     fields: dict[str, Any] = {
         "unit": entry.name,
@@ -89,7 +95,7 @@ def selftest(options: argparse.Namespace, console: Console) -> int:
     """Verify each unit's pack and replay its reference case on the engine asked for."""
     request: BackendRequest = options.request
     fields, lines = [], []
-    for entry in UNITS:
+    for entry in UNITS if options.pack is None else _units_of(options.pack):
         opened = entry.open(
             options.pack or entry.pack, request, frame_age_ms_max=DEADLINE_MS_DEFAULT
         )
@@ -109,3 +115,20 @@ def selftest(options: argparse.Namespace, console: Console) -> int:
         )
     console.result({"selftest": fields, "passed": True}, lines)
     return OK
+
+
+def _units_of(folder: Path) -> list[UnitEntry]:
+    """Return the units that a pack is for.
+
+    Raises:
+        IncompatiblePackError: There is none in this release.
+    """
+    unit = verify_pack(folder).manifest.unit
+    entries = [entry for entry in UNITS if entry.pack_unit == unit]
+    if not entries:
+        raise IncompatiblePackError(
+            f"expected a pack for one of {sorted({entry.pack_unit for entry in UNITS})}, got one "
+            f"for {unit}",
+            advice="use the release of Trocar that belongs to this pack",
+        )
+    return entries

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 2 usage; 3 done, but some input could not be decoded; 65 bad input or contract;
 66 pack not sound; 69 engine not available; 70 a fault of Trocar; 73 a result could not be written;
-74 the source was lost; 130 interrupted, outputs intact.
+74 the source was lost; 76 a peer broke the protocol; 130 interrupted, outputs intact.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import structlog
 
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.backends.request import BackendRequest, Engine, Precision
-from trocar.cli import commands_run, commands_show
+from trocar.cli import commands_run, commands_show, commands_stream
 from trocar.cli.console import Console, configure_log, printable
 from trocar.cli.exit_codes import INTERRUPTED, USAGE
 from trocar.contracts.errors import InvariantError, TrocarError
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT, THREAD_COUNT_MAX
 
 __all__ = ["build_parser", "main"]
+
+_DEMO_UNIT: Final = "polyp_segmentation"
 
 
 # @need-ids: SRS_CLI_001, SRS_CLI_002, SRS_ERROR_001
@@ -104,6 +106,9 @@ def _add_run_commands(
     demo = commands.add_parser(
         "demo", parents=[common, engine], help="run the main job on the clip that comes with it"
     )
+    demo.add_argument(
+        "--unit", default=_DEMO_UNIT, metavar="UNIT", help=f"{_DEMO_UNIT} where nothing is said"
+    )
     demo.add_argument("-o", "--output", type=Path, default=Path("trocar-demo"), help="folder")
     demo.set_defaults(run_command=commands_run.demo)
     run = commands.add_parser(
@@ -116,24 +121,58 @@ def _add_run_commands(
     run.add_argument("-o", "--output", type=Path, required=True, help="folder")
     run.add_argument("--replace", action="store_true", help="replace an earlier record in OUT")
     run.set_defaults(run_command=commands_run.run)
+    _add_stream_command(commands, [common, engine])
+
+
+def _add_stream_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add stream."""
     stream = commands.add_parser(
-        "stream", parents=[common, engine], help="run a unit on a live stream, newest frame first"
+        "stream", parents=parents, help="run a unit on a live stream, newest frame first"
     )
     stream.add_argument("unit", metavar="UNIT")
-    stream.add_argument("--source", required=True, metavar="URI", help="file:PATH")
+    stream.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="UNIT",
+        help="another unit for the same frames; may be given several times",
+    )
+    stream.add_argument(
+        "--source",
+        required=True,
+        metavar="URI",
+        help="file:PATH, recording:FOLDER, rtsp://HOST:PORT/PATH, rtsp-udp://HOST:PORT/PATH, "
+        "camera:DEVICE, igtl:HOST:PORT or igtl-listen:HOST:PORT",
+    )
     stream.add_argument(
         "--sink",
         required=True,
         action="append",
         metavar="URI",
-        help="mp4:PATH, jsonl:PATH, latency:FOLDER or masks:FOLDER; may be given several times",
+        help="mp4:PATH, jsonl:PATH, latency:FOLDER, masks:FOLDER, recording:FOLDER, "
+        "igtl:HOST:PORT or igtl-listen:HOST:PORT; may be given several times",
     )
     stream.add_argument("--deadline-ms", type=int, default=DEADLINE_MS_DEFAULT)
     stream.add_argument("--loop", type=int, default=1, help="play a file this many times")
     stream.add_argument(
         "--as-fast-as-possible", action="store_true", help="take every frame, in its own time"
     )
-    stream.set_defaults(run_command=commands_run.stream)
+    stream.add_argument(
+        "--account", type=Path, metavar="FOLDER", help="write run.json and dropped_frames.csv there"
+    )
+    stream.add_argument(
+        "--metrics", type=Path, metavar="PATH", help="write counters and health as Prometheus text"
+    )
+    stream.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="N",
+        help="serve counters and health on this port of the loopback address",
+    )
+    stream.set_defaults(run_command=commands_stream.stream)
 
 
 def _add_show_commands(

@@ -13,6 +13,7 @@ Hierarchy::
     |  `- InferenceError           the engine failed on one input
     |- SourceError
     |  |- SourceLostError        a source that ran has ended before its end
+    |  |- ProtocolError          a peer has broken the protocol that it speaks
     |  `- DecodeError            what the source holds cannot be decoded
     `- SinkError                 a result could not be written (disk full, no permission)
 """
@@ -31,6 +32,7 @@ __all__ = [
     "InferenceError",
     "InvariantError",
     "PackError",
+    "ProtocolError",
     "SinkError",
     "SourceError",
     "SourceLostError",
@@ -129,6 +131,13 @@ class SourceLostError(SourceError):
     """A source that ran has stopped before its end."""
 
     code = "SOURCE_LOST"
+
+
+class ProtocolError(SourceError):
+    """A peer has broken the protocol that it speaks; nothing of the message is used."""
+
+    code = "PROTOCOL"
+    exit_code = 76
 
 
 class DecodeError(SourceError):

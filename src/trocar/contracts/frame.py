@@ -13,7 +13,17 @@ from pydantic import Field
 from trocar.contracts.base import ArrayOf, Contract
 from trocar.contracts.limits import SOURCE_ID_LENGTH_MAX
 
-__all__ = ["ColourOrder", "Frame", "FrameIndex", "MonotonicNs", "RawFrame", "RgbPixels", "SourceId"]
+__all__ = [
+    "ColourOrder",
+    "CrcVerdict",
+    "Frame",
+    "FrameIndex",
+    "FrameOrigin",
+    "MonotonicNs",
+    "RawFrame",
+    "RgbPixels",
+    "SourceId",
+]
 
 RgbPixels = Annotated[
     NDArray[np.uint8],
@@ -37,6 +47,31 @@ class ColourOrder(StrEnum):
     RGB = "RGB"
 
 
+class CrcVerdict(StrEnum):
+    """Whether a message arrived as it was sent."""
+
+    VERIFIED = "verified"
+    MISMATCH = "mismatch"
+    NOT_SENT = "not_sent"
+    """The sender left the checksum out: nothing is known."""
+
+
+class FrameOrigin(Contract):
+    """What a message from the network says of the frame in it.
+
+    Attributes:
+        device_name: Name of the device that the sender gave.
+        sender_wall_ns: Wall-clock time that the sender gave, UTC since 1970 [ns]; None where the
+            sender said that it does not know. The sender's clock is not this machine's: the age of
+            a result is never computed from it.
+        crc: Whether the message arrived as it was sent.
+    """
+
+    device_name: str = Field(max_length=SOURCE_ID_LENGTH_MAX)
+    sender_wall_ns: Annotated[int, Field(ge=0)] | None
+    crc: CrcVerdict
+
+
 @dataclass(frozen=True, slots=True)
 class RawFrame:
     """What a source delivers, unchecked: admission turns it into a ``Frame`` or a ``Withheld``.
@@ -49,6 +84,7 @@ class RawFrame:
         media_time_ns: Presentation time inside the recording [ns], or None for a live source
             without one.
         source_id: Name of the source.
+        origin: What its message says of it, where it came as one.
     """
 
     pixels: NDArray[Any]
@@ -56,6 +92,7 @@ class RawFrame:
     captured_at_ns: int
     media_time_ns: int | None
     source_id: str
+    origin: FrameOrigin | None = None
 
 
 # @need-ids: SRS_CONTRACT_001
@@ -69,6 +106,7 @@ class Frame(Contract):
         media_time_ns: Presentation time inside a recording [ns], or None.
         source_id: Name of the source.
         colour_order: Order of the channels.
+        origin: What its message says of it, where it came as one.
 
     Raises:
         pydantic.ValidationError: A field is not as described.
@@ -80,6 +118,7 @@ class Frame(Contract):
     source_id: SourceId
     media_time_ns: MonotonicNs | None = None
     colour_order: ColourOrder = ColourOrder.RGB
+    origin: FrameOrigin | None = None
 
     @property
     def height_px(self) -> int:

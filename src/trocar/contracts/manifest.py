@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trocar.contracts.base import Contract
+from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.findings import UnitInterval
-from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX, TENSOR_SIDE_MAX
+from trocar.contracts.limits import (
+    NETWORK_SIDE_PX_MAX,
+    NETWORK_SIDE_PX_MIN,
+    PACK_FILE_BYTES_MAX,
+    PACK_FILE_COUNT_MAX,
+    TENSOR_SIDE_MAX,
+)
 from trocar.contracts.record import Sha256Hex
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "MANIFEST_NAME",
     "DataSource",
     "FileDigest",
+    "Label",
     "LongText",
     "Metric",
     "ModelManifest",
@@ -40,6 +49,9 @@ PackFileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 """One line."""
+
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+"""Name of a class, as it stands in every record and on the picture."""
 
 LongText = Annotated[str, Field(min_length=1, max_length=4000)]
 """A paragraph."""
@@ -108,7 +120,7 @@ class Threshold(Contract):
     """Operating point.
 
     Attributes:
-        value: The mask is ``prob >= value``.
+        value: The mask is ``prob >= value``; a detection is shown where its score is.
         chosen_by: How and on which data it was chosen.
     """
 
@@ -160,8 +172,9 @@ class ParityTolerance(Contract):
     """How far another engine or precision may differ on the reference case.
 
     Attributes:
-        prob_difference_max: Largest absolute difference of one probability.
-        mask_dice_min: Smallest Dice between the masks.
+        prob_difference_max: Largest absolute difference of one probability or score.
+        mask_dice_min: Smallest Dice between the masks; how a detector is compared stands in
+            ``backends.reference_case``.
     """
 
     prob_difference_max: UnitInterval
@@ -183,6 +196,8 @@ class ModelManifest(Contract):
         output: The one output tensor.
         preprocessing: What happens before the model.
         threshold: Operating point.
+        labels: Name of each class of a detector, in the order of the output's first maps, which are
+            followed by four for the edges of the boxes; empty for any other model.
         parity: Tolerance for other engines and precisions.
         reference_input: File with the reference case's input (npy).
         reference_output: File with its expected output (npy), from the exporting framework.
@@ -205,6 +220,7 @@ class ModelManifest(Contract):
     output: TensorSpec
     preprocessing: Preprocessing
     threshold: Threshold
+    labels: tuple[Label, ...] = ()
     parity: ParityTolerance
     reference_input: PackFileName
     reference_output: PackFileName
@@ -219,6 +235,55 @@ class ModelManifest(Contract):
     def pack_id(self) -> str:
         """Name and version, as they stand in every record."""
         return f"{self.pack_name} {self.pack_version}"
+
+    # @need-ids: SRS_PACK_002
+    def require_maps_of_frames(
+        self, *, unit: str, map_axis: str, map_count: int, strides_px: Collection[int]
+    ) -> None:
+        """Refuse a model that does not turn one RGB frame into maps that cover this frame.
+
+        Args:
+            unit: The unit that asks.
+            map_axis: Name of the output's axis that counts the maps.
+            map_count: Maps that the unit takes.
+            strides_px: Sides that the square of the input which one value of a map covers may have
+                [px].
+
+        Raises:
+            IncompatiblePackError: The pack is for another unit, or its tensors are others.
+        """
+        source, result = self.input, self.output
+        sides = zip(source.shape[1:3], result.shape[2:], strict=False)
+        strides = {whole / part for whole, part in sides}
+        fits = (
+            self.unit == unit
+            and source.axes == ("batch", "height", "width", "channel")
+            and source.dtype is TensorDtype.UINT8
+            and (source.shape[0], source.shape[3]) == (1, 3)
+            and result.axes == ("batch", map_axis, "height", "width")
+            and result.dtype is TensorDtype.FLOAT32
+            and result.shape[:2] == (1, map_count)
+            and min(source.shape[1:3]) >= NETWORK_SIDE_PX_MIN
+            and max(source.shape[1:3]) <= NETWORK_SIDE_PX_MAX
+            and len(strides) == 1
+            and strides <= set(strides_px)
+        )
+        if not fits:
+            raise IncompatiblePackError(
+                f"expected a pack for {unit}: uint8 (1, h, w, 3) in, sides of "
+                f"{NETWORK_SIDE_PX_MIN} to {NETWORK_SIDE_PX_MAX} px, float32 (1, {map_count}, h/s, "
+                f"w/s) out; got unit {self.unit}, {source.dtype} {source.shape} in, {result.dtype} "
+                f"{result.shape} out",
+                advice="name a pack of this unit",
+            )
+
+    @model_validator(mode="after")
+    def _names_each_class_once(self) -> Self:
+        """Refuse labels of which two are the same: a record could not tell the classes apart."""
+        if len(set(self.labels)) != len(self.labels):
+            msg = f"expected each label once, got {self.labels}"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Self:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     FRAME_FROZEN = "frame_frozen"
     FRAME_OUT_OF_ORDER = "frame_out_of_order"
     FRAME_UNDECODABLE = "frame_undecodable"
+    FRAME_CORRUPT = "frame_corrupt"
     STALE_FRAME = "stale_frame"
     CLOCK_BACKWARDS = "clock_backwards"
     OUTPUT_NOT_FINITE = "output_not_finite"

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from trocar.contracts.base import Contract
 from trocar.contracts.findings import Finding
-from trocar.contracts.frame import FrameIndex, MonotonicNs, SourceId
+from trocar.contracts.frame import FrameIndex, FrameOrigin, MonotonicNs, SourceId
 from trocar.contracts.outcome import DeadlineVerdict, Withheld
 
 __all__ = ["BackendInfo", "FrameRecord", "FrameTimes", "Sha256Hex", "UnitInfo"]
@@ -98,7 +98,8 @@ class FrameRecord(Contract):
         unit: Provenance.
         times: Monotonic times.
         verdict: Whether the outcome was in time.
-        dropped_before_count: Frames of the source dropped since the record before this one.
+        dropped_before_count: Frames of the source dropped since the frame before this one.
+        origin: What the frame's message says of it, where it came as one.
     """
 
     frame_index: FrameIndex
@@ -109,6 +110,7 @@ class FrameRecord(Contract):
     times: FrameTimes
     verdict: DeadlineVerdict
     dropped_before_count: int = Field(ge=0)
+    origin: FrameOrigin | None = None
 
     @model_validator(mode="after")
     def _same_frame(self) -> Self:

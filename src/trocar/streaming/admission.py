@@ -45,6 +45,7 @@ def admit(raw: RawFrame) -> Frame | Withheld:
             captured_at_ns=raw.captured_at_ns,
             source_id=raw.source_id,
             media_time_ns=raw.media_time_ns,
+            origin=raw.origin,
         )
     except ValidationError as exc:
         raise ContractError(
@@ -56,7 +57,7 @@ def admit(raw: RawFrame) -> Frame | Withheld:
 def _refusal(raw: RawFrame) -> tuple[Reason, str] | None:
     """Return why the pixels cannot be admitted, or None."""
     if isinstance(raw, UndecodableFrame):
-        return Reason.FRAME_UNDECODABLE, raw.problem
+        return raw.reason, raw.problem
     pixels = raw.pixels
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         return Reason.FRAME_SHAPE, f"expected (height, width, 3), got {pixels.shape}"

@@ -7,14 +7,22 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import SinkError
-from trocar.contracts.findings import Finding
+from trocar.contracts.findings import (
+    BoxXyxyPx,
+    Detection,
+    Finding,
+    PolypMask,
+    ToolDetections,
+    ToolTracks,
+    Track,
+)
 from trocar.contracts.frame import Frame
 from trocar.contracts.limits import NS_PER_MS
 from trocar.contracts.outcome import Withheld
@@ -120,6 +128,7 @@ def line_of(record: FrameRecord) -> str:
         "service_ms": _ms(record.times.service_ns),
         "captured_at_ns": record.times.captured_at_ns,
         "dropped_before_count": record.dropped_before_count,
+        "origin": None if record.origin is None else record.origin.model_dump(mode="json"),
         "provenance": record.unit.model_dump(mode="json"),
     }
     return json.dumps(fields, separators=(",", ":")) + "\n"
@@ -154,21 +163,80 @@ def bounding_box_xyxy_px(
 
 def _outcome(outcome: Finding | Withheld) -> Mapping[str, object]:
     """Return the fields of an outcome; a withheld result has no field that a finding has."""
-    if isinstance(outcome, Withheld):
-        return {"kind": "withheld", "reason": outcome.reason.value, "detail": outcome.detail}
-    mask = outcome.mask
+    match outcome:
+        case Withheld():
+            return {"kind": "withheld", "reason": outcome.reason.value, "detail": outcome.detail}
+        case PolypMask():
+            return _mask_fields(outcome) | _size_fields(outcome)
+        case ToolDetections():
+            return _detection_fields(outcome) | _size_fields(outcome)
+        case ToolTracks():
+            return _track_fields(outcome) | _size_fields(outcome)
+        case _:  # pragma: no cover - the type checker shows that there is no other kind
+            assert_never(outcome)
+
+
+def _size_fields(finding: Finding) -> dict[str, object]:
+    """Return the size of the frame that a finding belongs to."""
+    width_px, height_px = finding.frame_size_px
+    return {"frame_width_px": width_px, "frame_height_px": height_px}
+
+
+def _mask_fields(finding: PolypMask) -> dict[str, object]:
+    """Return what a line says of a mask: everything but its pixels."""
+    mask = finding.mask
     return {
-        "kind": outcome.kind,
+        "kind": finding.kind,
         "label": mask.label,
         "is_found": bool(mask.pixels.any()),
-        "area_fraction": round(outcome.area_fraction, 6),
-        "prob_max": round(outcome.prob_max, 6),
+        "area_fraction": round(finding.area_fraction, 6),
+        "prob_max": round(finding.prob_max, 6),
         "prob_threshold": mask.prob_threshold,
         "box_xyxy_px": bounding_box_xyxy_px(
             mask.pixels, height_px=mask.frame_height_px, width_px=mask.frame_width_px
         ),
-        "frame_width_px": mask.frame_width_px,
-        "frame_height_px": mask.frame_height_px,
+    }
+
+
+# @need-ids: SRS_SINK_010
+def _detection_fields(finding: ToolDetections) -> dict[str, object]:
+    """Return what a line says of detections: all of them, also those too weak to be shown."""
+    return {
+        "kind": finding.kind,
+        "detections": [
+            _box_fields(item) | {"is_shown": item.score >= finding.score_shown_min}
+            for item in finding.detections
+        ],
+        "score_shown_min": finding.score_shown_min,
+    }
+
+
+def _track_fields(finding: ToolTracks) -> dict[str, object]:
+    """Return what a line says of tracks, and the detections that they rest on."""
+    tracks = [
+        {"track_id": item.track_id, "state": item.state.value}
+        | _box_fields(item)
+        | {
+            "seen_frame_count": item.seen_frame_count,
+            "unseen_ms": round(item.unseen_ms, 3),
+        }
+        for item in finding.tracks
+    ]
+    return _detection_fields(finding.detections) | {
+        "kind": finding.kind,
+        "tracks": tracks,
+        "reset_count": finding.reset_count,
+    }
+
+
+def _box_fields(item: Detection | Track) -> dict[str, object]:
+    """Return class, score and box, to a hundredth of a pixel."""
+    box: BoxXyxyPx = item.box_xyxy_px
+    return {
+        "label": item.label,
+        "class_index": item.class_index,
+        "score": round(item.score, 6),
+        "box_xyxy_px": [round(edge, 2) for edge in box],
     }
 
 

@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import ContractError, SinkError, require
+from trocar.contracts.findings import PolypMask
 from trocar.contracts.frame import Frame
-from trocar.contracts.outcome import Withheld
 from trocar.contracts.record import FrameRecord
 from trocar.imaging.resize import upsample_mask
 
@@ -58,9 +58,10 @@ def require_unique_stems(source_ids: Sequence[str]) -> None:
 class MaskFilesSink:
     """``ports.Sink`` that writes one 8-bit grey PNG a finding, 255 inside the mask and 0 outside.
 
-    A withheld result leaves no file. A file is written beside its place and then renamed, so that
-    no half of one is ever seen. Its PNG text says what made it, so that it cannot pass for a
-    reference mask; the name of the input is not in the text, because it may be a person's.
+    A withheld result leaves no file, nor does a finding that is no mask. A file is written beside
+    its place and then renamed, so that no half of one is ever seen. Its PNG text says what made it,
+    so that it cannot pass for a reference mask; the name of the input is not in the text, because
+    it may be a person's.
 
     Args:
         folder: Where the files go; created.
@@ -106,7 +107,7 @@ class MaskFilesSink:
             raise SinkError(
                 f"expected an open folder, got a closed one: {self._folder}", advice=_ADVICE
             )
-        if isinstance(record.outcome, Withheld):
+        if not isinstance(record.outcome, PolypMask):
             return
         require(
             record.source_id in self._source_ids, f"mask of {record.source_id}, an unknown input"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -16,13 +17,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from trocar.contracts.errors import InvariantError, SinkError
+from trocar.contracts.errors import InvariantError, SinkError, require
 from trocar.contracts.frame import Frame
 from trocar.contracts.limits import NS_PER_S
-from trocar.contracts.outcome import Withheld
 from trocar.contracts.record import FrameRecord, UnitInfo
 from trocar.imaging.overlay import OverlayPainter
-from trocar.imaging.resize import upsample_mask
 
 __all__ = ["OverlayVideoSink"]
 
@@ -48,17 +47,22 @@ class OverlayVideoSink:
 
     The first frame fixes the size. A record without a frame, or with one of another size, is drawn
     as withheld on an empty picture. Records before the first frame cannot be drawn, since no size
-    is known: they are counted and logged.
+    is known: they are counted and logged. Where several units answer, a picture is drawn once all
+    of them have answered for its frame.
 
     Args:
         path: The file; its folder must exist.
+        unit_count: Number of units that answer for each frame.
         codecs: Names of encoders, in order of preference.
 
     Raises:
         SinkError: The file cannot be created, or there is no encoder.
     """
 
-    def __init__(self, path: Path, *, codecs: tuple[str, ...] = _CODECS) -> None:
+    def __init__(
+        self, path: Path, *, unit_count: int = 1, codecs: tuple[str, ...] = _CODECS
+    ) -> None:
+        require(unit_count > 0, f"video of {unit_count} units asked for")
         available = [name for name in codecs if name in av.codecs_available]
         if not available:
             raise SinkError(
@@ -67,6 +71,8 @@ class OverlayVideoSink:
             )
         self._path = path
         self._codec = available[0]
+        self._unit_count = unit_count
+        self._answers: list[FrameRecord] = []
         self._painter: OverlayPainter | None = None
         self._size_px = (0, 0)
         self._stream: VideoStream | None = None
@@ -94,11 +100,11 @@ class OverlayVideoSink:
 
     @property
     def undrawn_count(self) -> int:
-        """Records before the first frame."""
+        """Records before the first frame, and those for which another unit's was left out."""
         return self._undrawn_count
 
     def write(self, record: FrameRecord, frame: Frame | None) -> None:
-        """Draw and encode one answer.
+        """Take one answer; draw and encode once it is the last one for its frame.
 
         Raises:
             SinkError: The picture could not be written.
@@ -107,16 +113,22 @@ class OverlayVideoSink:
             raise SinkError(
                 f"expected an open video, got a closed one: {self._path}", advice=_ADVICE
             )
+        if self._answers and self._answers[0].frame_index != record.frame_index:
+            # A queue before this sink has left out an answer: half a frame is not drawn.
+            self._undrawn_count += len(self._answers)
+            self._answers = []
+        self._answers.append(record)
+        if len(self._answers) < self._unit_count:
+            return
+        answers, self._answers = self._answers, []
         if self._painter is None and frame is not None:
-            self._begin(record.unit, frame)
+            self._begin([answer.unit for answer in answers], frame)
         if self._painter is None:
-            self._undrawn_count += 1
+            self._undrawn_count += len(answers)
             return
         is_shown = frame is not None and (frame.width_px, frame.height_px) == self._size_px
         pixels = frame.pixels if frame is not None and is_shown else None
-        outcome = record.outcome
-        mask = None if isinstance(outcome, Withheld) else upsample_mask(outcome.mask)
-        canvas = self._painter.paint(record, pixels, mask)
+        canvas = self._painter.paint(answers, pixels)
         try:
             self._encode(canvas, self._pts(record))
         except (FFmpegError, OSError) as exc:
@@ -145,11 +157,11 @@ class OverlayVideoSink:
         except (FFmpegError, OSError) as exc:
             raise SinkError(f"{self._path} could not be finished: {exc}", advice=_ADVICE) from exc
 
-    def _begin(self, unit: UnitInfo, frame: Frame) -> None:
+    def _begin(self, units: Sequence[UnitInfo], frame: Frame) -> None:
         """Fix the size of the video."""
         self._size_px = (frame.width_px, frame.height_px)
         self._painter = OverlayPainter(
-            height_px=frame.height_px, width_px=frame.width_px, unit=unit
+            height_px=frame.height_px, width_px=frame.width_px, units=units
         )
 
     def _pts(self, record: FrameRecord) -> int:

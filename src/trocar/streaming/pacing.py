@@ -7,8 +7,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from trocar.contracts.frame import RawFrame
+from trocar.contracts.frame import FrameOrigin, RawFrame
 from trocar.contracts.limits import NS_PER_MS, SLEEP_SLICE_MS_MAX
+from trocar.contracts.outcome import Reason
 from trocar.contracts.ports import Clock, StopSignal
 
 __all__ = ["Pacing", "StreamKind", "UndecodableFrame", "undecodable", "wait_until"]
@@ -40,9 +41,11 @@ class UndecodableFrame(RawFrame):
 
     Attributes:
         problem: What was expected and what came.
+        reason: The reason that its record carries.
     """
 
     problem: str = ""
+    reason: Reason = Reason.FRAME_UNDECODABLE
 
 
 def undecodable(
@@ -51,6 +54,8 @@ def undecodable(
     frame_index: int,
     captured_at_ns: int,
     source_id: str,
+    reason: Reason = Reason.FRAME_UNDECODABLE,
+    origin: FrameOrigin | None = None,
 ) -> UndecodableFrame:
     """Return the stand-in for a frame that has no pixels, so that the record has a line for it."""
     return UndecodableFrame(
@@ -60,6 +65,8 @@ def undecodable(
         media_time_ns=None,
         source_id=source_id,
         problem=problem,
+        reason=reason,
+        origin=origin,
     )
 
 

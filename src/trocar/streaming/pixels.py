@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -131,8 +132,9 @@ class RgbConverter:
         if has_alpha:
             pixels = on_black(pixels)
         # The stubs of PyAV describe side data as a mapping; iterating it gives the items
-        # themselves.
-        items: list[Any] = list(frame.side_data)
+        # themselves. A container of our own: the one of ``frame.side_data`` and its frame hold each
+        # other, so that hundreds of decoded pictures wait for Python's search for such rings.
+        items: list[Any] = list(SideDataContainer(frame))  # type: ignore[call-arg] # stubs
         for item in items:
             if item.type == SideDataType.DISPLAYMATRIX:
                 matrix = np.frombuffer(bytes(item), dtype=np.int32).reshape(3, 3)

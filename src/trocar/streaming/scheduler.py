@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
-from pydantic import ValidationError
 
 from trocar.contracts.errors import (
-    InferenceError,
     InvariantError,
     SourceLostError,
     TrocarError,
-    require,
 )
-from trocar.contracts.findings import Finding
 from trocar.contracts.frame import Frame, RawFrame
 from trocar.contracts.limits import (
     NS_PER_MS,
@@ -33,25 +29,25 @@ from trocar.contracts.limits import (
 )
 from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
 from trocar.contracts.ports import Clock, FrameSource, Sink, StopSignal, Unit
-from trocar.contracts.record import FrameRecord, FrameTimes
-from trocar.streaming.admission import admit
-from trocar.streaming.health import StreamHealth
+from trocar.contracts.record import FrameRecord
+from trocar.streaming.answers import FrameAnswers
 from trocar.streaming.latest_frame import LatestFrameSlot
 from trocar.streaming.ledger import DropLedger, DropReason
+from trocar.streaming.monitor import MonitorConfig, RunMonitor
 from trocar.streaming.pacing import Pacing, UndecodableFrame
 from trocar.streaming.summary import EndedBecause, StreamConfig, StreamSummary
 
 __all__ = ["Progress", "run_stream"]
 
 Progress = Callable[[int, int | None], None]
-"""Called after each record with the numbers of answered frames and, where known, of all frames."""
+"""Called after each frame with the numbers of answered frames and, where known, of all frames."""
 
 _ADVICE_FAULT = "this is a fault of Trocar; report it with the log and the input's name"
 
 
 def run_stream(
     source: FrameSource,
-    unit: Unit,
+    units: Sequence[Unit],
     sinks: Sequence[Sink],
     *,
     clock: Clock,
@@ -60,20 +56,28 @@ def run_stream(
     progress: Progress | None = None,
     ledger: DropLedger | None = None,
     on_end: Callable[[StreamSummary], None] | None = None,
+    monitor: MonitorConfig | None = None,
     wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> StreamSummary:
-    """Run a unit on a source until it ends, fails or is stopped; always close source and sinks.
+    """Run units on a source until it ends, fails or is stopped; always close source and sinks.
+
+    Every unit answers for every frame that is taken, in the order of ``units``: one record a unit
+    and frame, joined by nothing but the frame's index. Admission and the detectors look at a frame
+    once; where they refuse it, the record of every unit carries the same reason. What goes wrong
+    with one unit leaves the others alone.
 
     Args:
         source: Where frames come from; closed at the end.
-        unit: What answers for each frame; not closed.
+        units: What answers for each frame, at least one; not closed.
         sinks: Where each record goes, in this order; closed at the end.
         clock: Monotonic time.
         config: Pacing, deadline and limits.
         stop: Asked between frames; a KeyboardInterrupt ends the run in the same way.
-        progress: Told after each record.
+        progress: Told after each frame, when the records of all units are written.
         ledger: Account to fill; handed in by a caller that wants to save it.
         on_end: Told the summary, also where the run ends with an error.
+        monitor: Who is told of health and metrics while the run goes on; with None, no watchdog
+            looks at the run, and the summary alone holds what is known.
         wall_clock: Time with zone, for the summary only.
 
     Returns:
@@ -87,7 +91,9 @@ def run_stream(
         InvariantError: Trocar itself is at fault.
         TrocarError: Any other error of the unit; the first error is raised, later ones are logged.
     """
-    run = _Run(source, unit, sinks, clock=clock, config=config, stop=stop, ledger=ledger)
+    run = _Run(
+        source, units, sinks, clock=clock, config=config, stop=stop, ledger=ledger, monitor=monitor
+    )
     run.progress = progress
     started_at = wall_clock()
     error: TrocarError | None = None
@@ -115,25 +121,34 @@ class _Run:
     def __init__(
         self,
         source: FrameSource,
-        unit: Unit,
+        units: Sequence[Unit],
         sinks: Sequence[Sink],
         *,
         clock: Clock,
         config: StreamConfig,
         stop: StopSignal,
         ledger: DropLedger | None,
+        monitor: MonitorConfig | None,
     ) -> None:
         self.ended_because = EndedBecause.SOURCE_ENDED
         self.progress: Progress | None = None
         self._source = source
-        self._unit = unit
+        self._answers = FrameAnswers(units, clock=clock, config=config, source_id=source.source_id)
         self._sinks = tuple(sinks)
         self._clock = clock
         self._config = config
         self._stop = stop
         self._ledger = DropLedger() if ledger is None else ledger
-        self._health = StreamHealth(kind=config.kind, frozen_after_ms=config.frozen_after_ms)
         self._log = structlog.get_logger().bind(source_id=source.source_id)
+        self._monitor = RunMonitor(
+            source,
+            units,
+            sinks,
+            ledger=self._ledger,
+            clock=clock,
+            config=MonitorConfig() if monitor is None else monitor,
+        )
+        self._is_watched = monitor is not None
         self._slot: LatestFrameSlot[RawFrame] = LatestFrameSlot()
         self._feeder: threading.Thread | None = None
         self._is_ending = threading.Event()
@@ -141,6 +156,7 @@ class _Run:
         self._is_interrupted = False
         self._frame_count = source.frame_count
         self._answered_count = 0
+        self._record_count = 0
         self._late_count = 0
         self._decode_error_count = 0
         self._withheld_counts: Counter[Reason] = Counter()
@@ -149,7 +165,13 @@ class _Run:
 
     def play(self) -> None:
         """Answer frames until the run is over."""
-        self._log.info("run_started", unit=self._unit.info.unit, pacing=str(self._config.pacing))
+        self._log.info(
+            "run_started",
+            units=", ".join(self._answers.unit_names),
+            pacing=str(self._config.pacing),
+        )
+        if self._is_watched:
+            self._monitor.start()
         if self._config.pacing is Pacing.REALTIME:
             self._play_realtime()
         else:
@@ -162,8 +184,7 @@ class _Run:
 
     def _play_as_fast_as_possible(self) -> None:
         """Pull frames one by one."""
-        for raw in self._source.frames(self._stop):
-            self._receive(raw)
+        for raw in self._delivered(self._stop):
             self._answer(raw, dropped_before_count=0)
             if self._is_over():
                 return
@@ -184,13 +205,12 @@ class _Run:
                 self._is_over()
                 return
             else:
-                self._check_silence(self._clock.now_ns() - last_seen_ns)
+                last_seen_ns = self._check_silence(last_seen_ns)
 
     def _feed(self) -> None:
         """Put every frame of the source into the slot; runs in a thread of its own."""
         try:
-            for raw in self._source.frames(self._must_end):
-                self._receive(raw)
+            for raw in self._delivered(self._must_end):
                 lost = self._slot.put(raw)
                 if lost is not None:
                     was_displaced = lost is not raw
@@ -211,10 +231,21 @@ class _Run:
         """Tell the source to end: the user says so, or the run is over for another reason."""
         return self._is_ending.is_set() or self._stop()
 
-    def _receive(self, raw: RawFrame) -> None:
-        """Count one frame that the source delivered."""
-        self._ledger.receive()
-        self._decode_error_count += isinstance(raw, UndecodableFrame)
+    def _delivered(self, stop: StopSignal) -> Iterator[RawFrame]:
+        """Yield and count every frame of the source; the watchdog sees the wait for the next one.
+
+        The wait for the first frame is the begin of a run and no fault of it.
+        """
+        activity = self._monitor.source_activity
+        try:
+            for raw in self._source.frames(stop):
+                self._ledger.receive()
+                self._decode_error_count += isinstance(raw, UndecodableFrame)
+                activity.end()
+                yield raw
+                activity.begin(self._clock.now_ns())
+        finally:
+            activity.end()
 
     # @need-ids: SRS_STREAM_007
     def _is_over(self) -> bool:
@@ -228,20 +259,30 @@ class _Run:
         return False
 
     # @need-ids: SRS_STREAM_010, RCM_LOST_001
-    def _check_silence(self, silent_ns: int) -> None:
-        """Raise once a live source has been silent for too long."""
+    def _check_silence(self, last_seen_ns: int) -> int:
+        """Raise once a live source has been silent for too long; return since when it is silent.
+
+        A source that says that it is not connected gives up by itself, within
+        ``LINK_GIVE_UP_MS_MAX``; its silence counts from the moment when it is connected again.
+        """
+        now_ns = self._clock.now_ns()
+        if not self._monitor.is_link_open:
+            return now_ns
+        silent_ns = now_ns - last_seen_ns
         if silent_ns > SOURCE_SILENCE_MS_MAX * NS_PER_MS:
             raise SourceLostError(
                 f"expected a frame at least every {SOURCE_SILENCE_MS_MAX} ms from"
                 f" {self._source.source_id}, got none for {silent_ns // NS_PER_MS} ms",
                 advice="check the camera, its cable and the recorder, and start again",
             )
+        return last_seen_ns
 
     def _answer(self, raw: RawFrame, *, dropped_before_count: int) -> None:
-        """Answer for one frame and write its record."""
+        """Answer for one frame by every unit, and write the records."""
+        self._monitor.loop_activity.begin(self._clock.now_ns())
         is_recorded = False
         try:
-            frame, record = self._record(raw, dropped_before_count)
+            frame, records = self._answers.answer(raw, dropped_before_count=dropped_before_count)
             is_recorded = True
         finally:
             # Whatever ends the run in the middle of a frame, that frame stays in the account.
@@ -249,95 +290,35 @@ class _Run:
                 self._ledger.process()
             else:
                 self._ledger.drop(raw, DropReason.STOPPED)
-        self._count(record)
-        self._write(record, frame)
+        self._answered_count += 1
+        for record in records:
+            self._count(record)
+        self._write(records, frame)
         if self.progress is not None:
             self.progress(self._answered_count, self._frame_count)
-
-    # @need-ids: SRS_STREAM_003, RCM_DEADLINE_001, RCM_FRAMEID_001
-    def _record(self, raw: RawFrame, dropped_before_count: int) -> tuple[Frame | None, FrameRecord]:
-        """Return the admitted frame, if it was, and the record of its answer."""
-        started_at_ns = self._clock.now_ns()
-        frame, outcome = self._examine(raw, started_at_ns)
-        finished_at_ns = self._clock.now_ns()
-        captured_at_ns = min(max(raw.captured_at_ns, 0), started_at_ns)
-        try:
-            record = FrameRecord(
-                frame_index=raw.frame_index,
-                source_id=raw.source_id,
-                media_time_ns=raw.media_time_ns,
-                outcome=outcome,
-                unit=self._unit.info,
-                times=FrameTimes(
-                    captured_at_ns=captured_at_ns,
-                    started_at_ns=started_at_ns,
-                    finished_at_ns=finished_at_ns,
-                ),
-                verdict=self._verdict(finished_at_ns - captured_at_ns),
-                dropped_before_count=dropped_before_count,
-            )
-        except ValidationError as exc:
-            raise InvariantError(
-                f"no valid record of frame {raw.frame_index}: {exc}", advice=_ADVICE_FAULT
-            ) from exc
-        return frame, record
-
-    def _examine(self, raw: RawFrame, now_ns: int) -> tuple[Frame | None, Finding | Withheld]:
-        """Return the frame if it was admitted, and its answer: the unit's, or why not asked."""
-        admitted = admit(raw)
-        if isinstance(admitted, Withheld):
-            return None, admitted
-        if admitted.captured_at_ns > now_ns:
-            detail = f"acquired at {admitted.captured_at_ns} ns, seen at {now_ns} ns"
-            return admitted, Withheld(
-                frame_index=raw.frame_index, reason=Reason.CLOCK_BACKWARDS, detail=detail
-            )
-        return admitted, self._health.check(admitted) or self._infer(admitted)
-
-    def _infer(self, frame: Frame) -> Finding | Withheld:
-        """Run the unit; an engine that fails on one frame costs that frame only."""
-        try:
-            outcome = self._unit.run(frame, now_ns=self._clock.now_ns())
-        except InferenceError as exc:
-            self._log.warning("inference_failed", frame_index=frame.frame_index, **exc.context)
-            return Withheld(
-                frame_index=frame.frame_index, reason=Reason.INFERENCE_FAILED, detail=exc.problem
-            )
-        # @need-ids: RCM_GEOMETRY_001
-        if not isinstance(outcome, Withheld):
-            size_px = (outcome.mask.frame_width_px, outcome.mask.frame_height_px)
-            require(
-                size_px == (frame.width_px, frame.height_px),
-                f"mask for {size_px} px under a frame of {frame.width_px}x{frame.height_px} px",
-            )
-        return outcome
-
-    def _verdict(self, age_ns: int) -> DeadlineVerdict:
-        """Return whether a result of this age is in time; only real time is timed."""
-        if self._config.pacing is not Pacing.REALTIME:
-            return DeadlineVerdict.NOT_TIMED
-        is_met = age_ns <= self._config.deadline_ms * NS_PER_MS
-        return DeadlineVerdict.MET if is_met else DeadlineVerdict.MISSED
+        self._monitor.loop_activity.end()
 
     def _count(self, record: FrameRecord) -> None:
         """Count one record."""
-        self._answered_count += 1
+        self._record_count += 1
         self._late_count += record.verdict is DeadlineVerdict.MISSED
         if isinstance(record.outcome, Withheld):
             self._withheld_counts[record.outcome.reason] += 1
 
-    def _write(self, record: FrameRecord, frame: Frame | None) -> None:
-        """Give the record to every sink, also to those after one that fails.
+    def _write(self, records: Sequence[FrameRecord], frame: Frame | None) -> None:
+        """Give every record to every sink, also to those after one that fails.
 
         Raises:
             TrocarError: The first error.
         """
         first: TrocarError | None = None
-        for sink in self._sinks:
-            try:
-                sink.write(record, frame)
-            except TrocarError as exc:
-                first = self._first(first, exc)
+        for record in records:
+            for sink in self._sinks:
+                try:
+                    sink.write(record, frame)
+                except TrocarError as exc:
+                    first = self._first(first, exc)
+            self._monitor.written(record)
         if first is not None:
             raise first
 
@@ -367,6 +348,9 @@ class _Run:
             if failure is not None:
                 error = self._first(error, failure)
         self._end_ns = self._clock.now_ns()
+        failure = _failure(lambda: self._monitor.close(error))
+        if failure is not None:
+            error = self._first(error, failure)
         if error is not None:
             self.ended_because = EndedBecause.FAILED
         self._log.info("run_ended", because=str(self.ended_because), answered=self._answered_count)
@@ -389,6 +373,7 @@ class _Run:
         totals = self._ledger.totals()
         return StreamSummary(
             source_id=self._source.source_id,
+            units=self._answers.unit_names,
             started_at=started_at.isoformat(),
             ended_at=ended_at.isoformat(),
             duration_ms=(self._end_ns - self._begin_ns) / NS_PER_MS,
@@ -396,14 +381,17 @@ class _Run:
             error_code=None if error is None else error.code,
             received_count=totals.received_count,
             answered_count=self._answered_count,
-            finding_count=self._answered_count - self._withheld_counts.total(),
+            finding_count=self._record_count - self._withheld_counts.total(),
             withheld_counts=dict(self._withheld_counts),
             displaced_count=totals.displaced_count,
             undelivered_count=totals.stopped_count,
             unlisted_drop_count=totals.unlisted_count,
             late_count=self._late_count,
-            missed_count=self._late_count + totals.displaced_count,
+            missed_count=self._late_count + totals.displaced_count * len(self._answers.unit_names),
             decode_error_count=self._decode_error_count,
+            health_changes=self._monitor.health.changes,
+            health_change_count=self._monitor.health.change_count,
+            stages=self._monitor.stages(),
         )
 
 

@@ -16,8 +16,10 @@ from trocar.contracts.limits import (
     SINK_QUEUE_LENGTH_MAX,
     SINK_WAIT_MS_MAX,
 )
-from trocar.contracts.ports import Sink
+from trocar.contracts.ports import Clock, Sink
 from trocar.contracts.record import FrameRecord
+from trocar.streaming.clock import MonotonicClock
+from trocar.streaming.watchdog import Activity
 
 __all__ = ["QueuePolicy", "QueuedSink"]
 
@@ -45,6 +47,7 @@ class QueuedSink:
         policy: What happens when the queue is full.
         length_max: Results that may wait.
         wait_ms_max: Longest wait for a place (``BLOCK``) and for the end of the worker.
+        clock: Time since when the worker is busy; the machine's where None.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class QueuedSink:
         policy: QueuePolicy,
         length_max: int = SINK_QUEUE_LENGTH_MAX,
         wait_ms_max: int = SINK_WAIT_MS_MAX,
+        clock: Clock | None = None,
     ) -> None:
         require(length_max > 0, f"queue of {length_max} results asked for")
         self._sink = sink
         self._policy = policy
         self._length_max = length_max
         self._wait_s = wait_ms_max * NS_PER_MS / NS_PER_S
+        self._clock = MonotonicClock() if clock is None else clock
+        self._activity = Activity()
         self._condition = threading.Condition()
         self._waiting: deque[tuple[FrameRecord, Frame | None]] = deque()
         self._is_closing = False
@@ -68,6 +74,11 @@ class QueuedSink:
         self._dropped_count = 0
         self._worker = threading.Thread(target=self._work, name="trocar-sink", daemon=True)
         self._worker.start()
+
+    @property
+    def activity(self) -> Activity:
+        """What the worker is doing: busy from the moment when it takes a result until it is out."""
+        return self._activity
 
     @property
     def dropped_count(self) -> int:
@@ -136,7 +147,9 @@ class QueuedSink:
         )
         try:
             while (item := self._next()) is not None:
+                self._activity.begin(self._clock.now_ns())
                 self._sink.write(*item)
+                self._activity.end()
             self._sink.close()
             error = None
         except TrocarError as exc:

@@ -10,7 +10,9 @@ from pydantic import Field
 from trocar.contracts.base import Contract
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT, FROZEN_AFTER_MS_DEFAULT
 from trocar.contracts.outcome import Reason
+from trocar.streaming.health_state import HealthChange
 from trocar.streaming.pacing import Pacing, StreamKind
+from trocar.streaming.stages import StageTimes
 
 __all__ = ["EndedBecause", "StreamConfig", "StreamSummary"]
 
@@ -46,26 +48,35 @@ class EndedBecause(StrEnum):
 class StreamSummary(Contract):
     """The account of one run: received = answered + displaced + undelivered.
 
+    Frames are counted once, however many units answer for them; findings, withheld results and late
+    results are counted a record, and every answered frame has one record of every unit.
+
     Attributes:
         source_id: The source.
+        units: Names of the units, in the order in which they answer.
         started_at: Wall-clock time of the begin, ISO 8601 with zone.
         ended_at: The same of the end.
         duration_ms: Monotonic time between them [ms].
         ended_because: Why the run ended.
         error_code: Code of the error that ended it, or None.
         received_count: Frames that the source delivered.
-        answered_count: Frames with a record: a finding, or the reason for none.
-        finding_count: Frames with a finding.
-        withheld_counts: Frames without one, by reason; reasons that did not occur are left out.
+        answered_count: Frames with a record of every unit: a finding, or the reason for none.
+        finding_count: Records with a finding.
+        withheld_counts: Records without one, by reason; reasons that did not occur are left out.
         displaced_count: Frames dropped because a newer one came before the unit was free.
         undelivered_count: Frames that were waiting when the run ended.
         unlisted_drop_count: Dropped frames beyond the length of the ledger.
         late_count: Records whose verdict is "missed".
-        missed_count: ``late_count + displaced_count``: a dropped frame counts as missed.
+        missed_count: ``late_count + displaced_count * len(units)``: a dropped frame counts as
+            missed, once for every unit.
         decode_error_count: Frames that could not be decoded, whether or not they were answered.
+        health_changes: Changes of the state of health, the first ``HEALTH_CHANGE_COUNT_MAX``.
+        health_change_count: Number of all changes.
+        stages: Times of each stage of each unit.
     """
 
     source_id: str
+    units: tuple[str, ...]
     started_at: str
     ended_at: str
     duration_ms: float = Field(ge=0.0)
@@ -81,3 +92,6 @@ class StreamSummary(Contract):
     late_count: int = Field(ge=0)
     missed_count: int = Field(ge=0)
     decode_error_count: int = Field(ge=0)
+    health_changes: tuple[HealthChange, ...]
+    health_change_count: int = Field(ge=1)
+    stages: tuple[StageTimes, ...]

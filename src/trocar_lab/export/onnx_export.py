@@ -67,7 +67,12 @@ class DeployedSegmenter(nn.Module):
 
 
 def export_onnx(
-    module: DeployedSegmenter, *, height_px: int, width_px: int, use_half_storage: bool = False
+    module: nn.Module,
+    *,
+    height_px: int,
+    width_px: int,
+    use_half_storage: bool = False,
+    output_name: str = OUTPUT_NAME,
 ) -> bytes:
     """Return the ONNX file: fixed shapes, no external data, checked.
 
@@ -77,6 +82,7 @@ def export_onnx(
         width_px: Width of the input.
         use_half_storage: Store the weights in float16, half the bytes; the arithmetic stays that of
             the engine, which widens them when it loads the file.
+        output_name: Name of the output in the graph.
 
     Returns:
         Bytes of the file.
@@ -93,7 +99,7 @@ def export_onnx(
                 (example,),
                 path,
                 input_names=[INPUT_NAME],
-                output_names=[OUTPUT_NAME],
+                output_names=[output_name],
                 opset_version=_OPSET,
                 dynamo=False,
                 external_data=False,

@@ -10,7 +10,13 @@ from trocar.contracts.limits import NS_PER_MS
 from trocar.streaming.latency_statistics import P999_BOUNDED_FROM_COUNT
 from trocar_lab.latency.bundle import RunFiles
 from trocar_lab.latency.frame_table import FrameRow, median_service_ns
-from trocar_lab.latency.reports import MissReport, RunReport, ShapeReport, TimeReport
+from trocar_lab.latency.reports import (
+    MissReport,
+    PercentileBootstrap,
+    RunReport,
+    ShapeReport,
+    TimeReport,
+)
 from trocar_lab.latency.settings import RecordSettings
 from trocar_lab.latency.statistics import (
     DROPPED_NS,
@@ -21,6 +27,7 @@ from trocar_lab.latency.statistics import (
     miss_ratio,
     output_intervals,
     percentile,
+    percentile_bootstrap,
     percentile_interval,
 )
 
@@ -84,7 +91,27 @@ def service_times_ns(stretches: Sequence[Stretch]) -> list[int]:
     return sorted(time for time in times if time is not None)
 
 
-def time_report(times_ns: Sequence[int]) -> TimeReport | None:
+def bootstrap_report(stretches: Sequence[Stretch], *, fps: int) -> PercentileBootstrap | None:
+    """Return the intervals of p99.9 of the age, dropped frames the oldest."""
+    segments = [
+        np.array([DROPPED_NS if row.age_ns is None else row.age_ns for row in rows], dtype=np.int64)
+        for rows in stretches
+    ]
+    if not segments:
+        return None
+    of_1s = percentile_bootstrap(segments, 0.999, block_length=fps)
+    of_10s = percentile_bootstrap(segments, 0.999, block_length=10 * fps)
+    return PercentileBootstrap(
+        lower_1s_ms=_ms(of_1s.lower),
+        upper_1s_ms=_ms(of_1s.upper),
+        lower_10s_ms=_ms(of_10s.lower),
+        upper_10s_ms=_ms(of_10s.upper),
+    )
+
+
+def time_report(
+    times_ns: Sequence[int], bootstrap: PercentileBootstrap | None = None
+) -> TimeReport | None:
     """Return the order statistics of times sorted upwards; None where there is none."""
     if not times_ns:
         return None
@@ -99,6 +126,7 @@ def time_report(times_ns: Sequence[int]) -> TimeReport | None:
         p99_9_upper_ms=_ms(interval.upper),
         is_p99_9_descriptive=len(times_ns) < P999_BOUNDED_FROM_COUNT,
         observed_max_ms=_ms(times_ns[-1]),
+        bootstrap=bootstrap,
     )
 
 
@@ -135,6 +163,7 @@ def run_report(files: RunFiles, settings: RecordSettings, *, deadline_ms: int) -
         miss_count=int(misses.sum()),
         dropped_count=sum(row.is_dropped for row in files.rows),
         age_p50_ms=_ms(percentile(ages, 0.5)) if ages else None,
+        age_p99_9_ms=_ms(percentile(ages, 0.999)) if ages else None,
         open_ms=files.facts.open_ns / NS_PER_MS,
         cold_age_ms=_ms(cold_age_ns),
         warm_up_count=max(0, len(files.warm_up) - 1),

@@ -45,11 +45,27 @@ class Budget(Contract):
     clock_change_ratio_max: float | None = None
 
 
+class SoakBudget(Contract):
+    """What every unit must keep over a soak, on any machine.
+
+    Attributes:
+        minutes_min: Time after the warm-up [min].
+        warm_up_minutes_min: Time before, which the slope leaves out [min].
+        slope_mib_per_hour_max: Limit of the upper end of the 95 % interval of the slope of resident
+            memory [MiB/h].
+    """
+
+    minutes_min: int = Field(ge=1)
+    warm_up_minutes_min: int = Field(ge=1)
+    slope_mib_per_hour_max: float = Field(gt=0.0)
+
+
 class Budgets(Contract):
-    """Every budget, by platform class and unit."""
+    """Every budget, by platform class and by unit, or by units joined with ``+``."""
 
     agx: Mapping[str, Budget]
     surrogate: Mapping[str, Budget]
+    soak: SoakBudget
 
     def find(self, platform_class: str, unit: str) -> Budget | None:
         """Return the budget of a unit on a platform class; None where nobody set one."""

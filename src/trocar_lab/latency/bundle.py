@@ -20,7 +20,7 @@ from trocar_lab.latency.run_checks import clock_faults, table_faults, warm_up_fa
 from trocar_lab.latency.settings import LOG_NAME, MANIFEST_NAME, SUMS_NAME, PlannedRun, plan_runs
 from trocar_lab.latency.telemetry import Telemetry, from_csv
 from trocar_lab.provenance.code_identity import file_sha256
-from trocar_lab.provenance.platform_record import platform_class
+from trocar_lab.provenance.platform_record import PlatformRecord, platform_class
 
 _SUM_LINE: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -70,14 +70,14 @@ def read_bundle(folder: Path) -> Bundle:
     if not sums.is_file():
         return Bundle("", None, faults=(f"incomplete: no {SUMS_NAME}",))
     digest = file_sha256(sums)
-    faults = _sum_faults(folder)
+    faults = sum_faults(folder)
     try:
         manifest = BundleManifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
     except (OSError, ValidationError) as exc:
         return Bundle(digest, None, faults=(*faults, f"{MANIFEST_NAME} breaks its schema: {exc}"))
     faults += _plan_faults(folder, manifest)
     faults += _log_faults(folder / LOG_NAME, manifest.plan)
-    faults += _platform_faults(manifest)
+    faults += platform_faults(manifest.platform)
     faults += _identity_faults(manifest)
     runs: list[RunFiles] = []
     for run, facts in zip(manifest.plan, manifest.runs, strict=False):
@@ -94,7 +94,7 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(digest, manifest, tuple(runs), tuple(faults))
 
 
-def _sum_faults(folder: Path) -> list[str]:
+def sum_faults(folder: Path) -> list[str]:
     """Compare the folder with its sums: no file missing, extra, linked or changed."""
     listed: dict[str, str] = {}
     for line in (folder / SUMS_NAME).read_text(encoding="utf-8", errors="replace").splitlines():
@@ -144,9 +144,8 @@ def _log_faults(path: Path, plan: Sequence[PlannedRun]) -> list[str]:
     return [] if told == expected else [f"{LOG_NAME} does not tell of every run and the end"]
 
 
-def _platform_faults(manifest: BundleManifest) -> list[str]:
+def platform_faults(platform: PlatformRecord) -> list[str]:
     """Compute the platform class anew from the machine's own texts."""
-    platform = manifest.platform
     found = platform_class(
         tegra_release=platform.tegra_release,
         board_model=platform.board_model,
@@ -159,19 +158,19 @@ def _platform_faults(manifest: BundleManifest) -> list[str]:
 
 def _identity_faults(manifest: BundleManifest) -> list[str]:
     """Check that all runs used one model, engine and input, and those asked for."""
-    faults = []
     facts = manifest.runs
-    for name, values in {
+    identities: dict[str, set[str | None]] = {
         "unit, pack or engine": {one.unit.model_dump_json() for one in facts},
         "model": {one.model_sha256 for one in facts},
+        "unit beside it": {str([u.model_dump_json() for u in one.beside]) for one in facts},
         "input": {one.input.model_dump_json() for one in facts},
-    }.items():
-        if len(values) != 1:
-            faults.append(f"the runs did not have one {name}")
+    }
+    faults = [f"the runs did not have one {name}" for name, v in identities.items() if len(v) != 1]
     for one in facts:
         backend, asked = one.unit.backend, manifest.settings
-        ran = (one.unit.unit, backend.precision, backend.thread_count)
-        if ran != (asked.unit, asked.precision.value, asked.thread_count):
+        names = (one.unit.unit, *(beside.info.unit for beside in one.beside))
+        ran = (names, backend.precision, backend.thread_count)
+        if ran != (asked.units, asked.precision.value, asked.thread_count):
             faults.append(f"{one.run.name}: what ran is not what was asked for: {ran}")
     return faults
 

@@ -6,12 +6,13 @@ import csv
 import gzip
 import io
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from trocar.contracts.errors import ContractError
+from trocar.contracts.errors import ContractError, require
 from trocar.contracts.frame import Frame
 from trocar.contracts.outcome import DeadlineVerdict, Withheld
 from trocar.contracts.ports import Clock
@@ -30,6 +31,9 @@ COLUMNS: Final = (
 )
 DROPPED: Final = "dropped"
 WITHHELD: Final = "withheld:"
+BESIDE: Final = "+"
+"""Stands between the outcomes of units that answer for the same frame."""
+
 TABLE_BYTES_MAX: Final = 2**31
 
 
@@ -43,7 +47,8 @@ class FrameRow:
         t1_ns: The unit took it.
         t2_ns: The computation was complete.
         t3_ns: The result was in the hands of the receiver.
-        outcome: Kind of the finding, ``withheld:<reason>``, or ``dropped``.
+        outcome: Kind of the finding, ``withheld:<reason>``, or ``dropped``; those of units that
+            answer for the same frame are joined by ``+``.
         drop_reason: Why it was dropped, else empty.
         verdict: What the device said: met, missed, or ``dropped``.
     """
@@ -74,47 +79,78 @@ class FrameRow:
 
 
 class TimesSink:
-    """``ports.Sink`` that stamps the arrival of each record and keeps its times in memory."""
+    """``ports.Sink`` that stamps the arrival of each record and hands on one row a frame.
 
-    def __init__(self, clock: Clock) -> None:
+    Where more units than one answer for a frame, its row runs from the start of the first to the
+    arrival of the last record, and is missed where any record is.
+
+    Args:
+        clock: Time of the device.
+        unit_count: Records of each frame.
+        keep: Takes each row; without it, rows are kept in memory.
+    """
+
+    def __init__(
+        self, clock: Clock, *, unit_count: int = 1, keep: Callable[[FrameRow], None] | None = None
+    ) -> None:
+        require(unit_count > 0, "a table of a run without units")
         self._clock = clock
+        self._unit_count = unit_count
         self.rows: list[FrameRow] = []
+        self._keep = self.rows.append if keep is None else keep
+        self._records: list[FrameRecord] = []
 
     def write(self, record: FrameRecord, frame: Frame | None) -> None:
         """Take one record; the stamp comes first."""
         available_ns = self._clock.now_ns()
         del frame
-        outcome, times = record.outcome, record.times
-        if isinstance(outcome, Withheld):
-            kind = f"{WITHHELD}{outcome.reason.value}"
-        else:
-            kind = outcome.kind
-        self.rows.append(
-            FrameRow(
-                frame_index=record.frame_index,
-                t0_ns=times.captured_at_ns,
-                t1_ns=times.started_at_ns,
-                t2_ns=times.finished_at_ns,
-                t3_ns=available_ns,
-                outcome=kind,
-                drop_reason="",
-                verdict=record.verdict.value,
-            )
-        )
+        self._records.append(record)
+        if len(self._records) == self._unit_count:
+            self._keep(_row_of(self._records, available_ns))
+            self._records.clear()
 
     def close(self) -> None:
         """Keep what was taken."""
 
 
-def all_rows(sink: TimesSink, ledger: DropLedger) -> list[FrameRow]:
+def _row_of(records: Sequence[FrameRecord], available_ns: int) -> FrameRow:
+    """Return the row of one frame from the records of all its units."""
+    indices = {record.frame_index for record in records}
+    require(len(indices) == 1, f"records of frames {sorted(indices)} where one frame was due")
+    is_missed = any(record.verdict is DeadlineVerdict.MISSED for record in records)
+    return FrameRow(
+        frame_index=records[0].frame_index,
+        t0_ns=records[0].times.captured_at_ns,
+        t1_ns=records[0].times.started_at_ns,
+        t2_ns=records[-1].times.finished_at_ns,
+        t3_ns=available_ns,
+        outcome=BESIDE.join(_kind(record) for record in records),
+        drop_reason="",
+        verdict=(DeadlineVerdict.MISSED if is_missed else records[-1].verdict).value,
+    )
+
+
+def _kind(record: FrameRecord) -> str:
+    """Return what a record holds: kind of the finding, or why there is none."""
+    outcome = record.outcome
+    if isinstance(outcome, Withheld):
+        return f"{WITHHELD}{outcome.reason.value}"
+    return outcome.kind
+
+
+def all_rows(answered: Iterable[FrameRow], ledger: DropLedger) -> list[FrameRow]:
     """Return answered and dropped frames in the order of the source."""
-    dropped = [
+    return sorted([*answered, *dropped_rows(ledger)], key=lambda row: row.frame_index)
+
+
+def dropped_rows(ledger: DropLedger) -> list[FrameRow]:
+    """Return a row for each frame that the ledger lists as dropped."""
+    return [
         FrameRow(
             d.frame_index, d.captured_at_ns, None, None, None, DROPPED, d.reason.value, DROPPED
         )
         for d in ledger.dropped_frames()
     ]
-    return sorted([*sink.rows, *dropped], key=lambda row: row.frame_index)
 
 
 def median_service_ns(rows: list[FrameRow]) -> float:
@@ -125,13 +161,19 @@ def median_service_ns(rows: list[FrameRow]) -> float:
 
 def write_table(path: Path, rows: list[FrameRow]) -> None:
     """Write the table whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        times = ("" if t is None else t for t in (row.t0_ns, row.t1_ns, row.t2_ns, row.t3_ns))
-        writer.writerow((row.frame_index, *times, row.outcome, row.drop_reason, row.verdict))
-    write_whole(path, gzip.compress(text.getvalue().encode("ascii"), mtime=0))
+    text = "".join([line_of(COLUMNS), *(line_of(cells_of(row)) for row in rows)])
+    write_whole(path, gzip.compress(text.encode("ascii"), mtime=0))
+
+
+def cells_of(row: FrameRow) -> tuple[object, ...]:
+    """Return the cells of one row; a time that does not exist is empty."""
+    times = ("" if t is None else t for t in (row.t0_ns, row.t1_ns, row.t2_ns, row.t3_ns))
+    return (row.frame_index, *times, row.outcome, row.drop_reason, row.verdict)
+
+
+def line_of(cells: Sequence[object]) -> str:
+    """Return one line of a table; no cell of this format holds a comma or a quote."""
+    return ",".join(str(cell) for cell in cells) + "\n"
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -72,28 +72,44 @@ class CodeIdentity(Contract):
     packages: dict[str, str]
 
 
+class UnitFacts(Contract):
+    """One unit that ran.
+
+    Attributes:
+        info: Provenance of every result.
+        model_sha256: Digest of the model file, or None for a unit without a model.
+        reference_difference_max: Largest difference from the reference case, or None without one.
+    """
+
+    info: UnitInfo
+    model_sha256: Sha256Hex | None
+    reference_difference_max: float | None = Field(ge=0.0)
+
+
 class RunFacts(Contract):
     """What a worker reports of its run, besides the raw tables.
 
     Attributes:
         run: The run.
         unit: Provenance of every result.
-        model_sha256: Digest of the model file.
+        model_sha256: Digest of the model file, or None for a unit without a model.
         engine_cache_sha256: Digest of the engine's cache, or None where there is none.
         input: Pictures.
         open_ns: Time to verify the pack, start the engine and replay the reference case [ns].
-        reference_difference_max: Largest difference from the reference case.
+        reference_difference_max: Largest difference from the reference case, or None without one.
         load: What else ran, in words.
+        beside: Units that answered for the same frames.
     """
 
     run: PlannedRun
     unit: UnitInfo
-    model_sha256: Sha256Hex
+    model_sha256: Sha256Hex | None
     engine_cache_sha256: Sha256Hex | None
     input: InputIdentity
     open_ns: int = Field(ge=0)
-    reference_difference_max: float = Field(ge=0.0)
+    reference_difference_max: float | None = Field(ge=0.0)
     load: str
+    beside: tuple[UnitFacts, ...] = ()
 
 
 class BundleManifest(Contract):

@@ -20,6 +20,7 @@ from trocar_lab.latency.child_process import command, environment
 from trocar_lab.latency.clocks import ClockReading, read_clocks
 from trocar_lab.latency.code_under_test import read_code_identity
 from trocar_lab.latency.frame_table import write_whole
+from trocar_lab.latency.gpu_watch import GpuWatch
 from trocar_lab.latency.manifest import (
     SCHEMA_NAME,
     SCHEMA_VERSION,
@@ -51,7 +52,7 @@ def record_bundle(
     folder: Path,
     settings: RecordSettings,
     *,
-    pack: Path,
+    pack: Path | None,
     operator: str,
     wheel: Path | None,
     tell: Tell,
@@ -61,7 +62,7 @@ def record_bundle(
     Args:
         folder: Created; must not hold anything yet.
         settings: What to record.
-        pack: Folder of the pack.
+        pack: Folder of the first unit's pack, or None for the one of the release.
         operator: Who records.
         wheel: The wheel that is installed, where known.
         tell: Told about each run.
@@ -80,7 +81,7 @@ def record_bundle(
         )
     plan = plan_runs(settings)
     log = BundleLog(folder / LOG_NAME)
-    begin, started_at = read_clocks(), _now()
+    begin, started_at = read_clocks(), now_text()
     log.write("bundle_started", runs=[run.name for run in plan], operator=operator)
     platform, code = read_platform(), read_code_identity(wheel)
     facts = []
@@ -98,7 +99,7 @@ def record_bundle(
         platform=platform,
         operator=operator,
         started_at=started_at,
-        ended_at=_now(),
+        ended_at=now_text(),
         clock_at_start=begin,
         clock_at_end=read_clocks(),
         time_definitions=TIME_DEFINITIONS,
@@ -126,7 +127,7 @@ class BundleLog:
     def write(self, event: str, **values: object) -> None:
         """Append one event with both clocks."""
         clocks: ClockReading = read_clocks()
-        line = {"event": event, "at": _now(), "monotonic_ns": clocks.monotonic_ns, **values}
+        line = {"event": event, "at": now_text(), "monotonic_ns": clocks.monotonic_ns, **values}
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
@@ -134,7 +135,7 @@ class BundleLog:
 
 
 def _record_run(
-    folder: Path, run: PlannedRun, settings: RecordSettings, *, pack: Path, log: BundleLog
+    folder: Path, run: PlannedRun, settings: RecordSettings, *, pack: Path | None, log: BundleLog
 ) -> RunFacts:
     """Record one run in a process of its own, with the machine's state beside it."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -142,7 +143,7 @@ def _record_run(
         job = Job(
             settings=settings,
             run=run,
-            pack=str(pack.resolve()),
+            pack=None if pack is None else str(pack.resolve()),
             folder=str(folder.resolve()),
             facts=str(facts_file),
             parent_id=os.getpid(),
@@ -151,7 +152,7 @@ def _record_run(
         job_file.write_text(job.model_dump_json(), encoding="utf-8")
         log.write("run_started", run=run.name, load=job.load)
         with load_of(run.arm, job_file):
-            exit_code, telemetry, problem = _watch(job_file, Path(scratch) / "stderr")
+            exit_code, telemetry, problem = watch("worker", job_file, Path(scratch) / "stderr")
         log.write("run_ended", run=run.name, exit_code=exit_code, problem=problem)
         if exit_code != 0:
             raise SourceLostError(
@@ -162,25 +163,26 @@ def _record_run(
         return RunFacts.model_validate_json(facts_file.read_bytes())
 
 
-def _watch(job_file: Path, error_file: Path) -> tuple[int, list[Telemetry], str]:
+# @need-ids: SRS_LATE_006
+def watch(role: str, job_file: Path, error_file: Path) -> tuple[int, list[Telemetry], str]:
     """Run a worker to its end; return exit code, telemetry, and the end of its complaints."""
-    with error_file.open("wb") as errors:
+    with error_file.open("wb") as errors, GpuWatch() as gpu:
         process = subprocess.Popen(
-            command("worker", job_file),
+            command(role, job_file),
             stdout=subprocess.DEVNULL,
             stderr=errors,
             env=environment(),
         )
         try:
-            samples = [sample(process.pid)]
+            samples = [sample(process.pid, gpu=gpu.newest())]
             while True:
                 try:
                     process.wait(SAMPLE_SECONDS)
                 except subprocess.TimeoutExpired:
-                    samples.append(sample(process.pid))
+                    samples.append(sample(process.pid, gpu=gpu.newest()))
                 else:
                     break
-            samples.append(sample(process.pid))
+            samples.append(sample(process.pid, gpu=gpu.newest()))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -189,6 +191,6 @@ def _watch(job_file: Path, error_file: Path) -> tuple[int, list[Telemetry], str]
     return process.returncode, samples, text[-2000:] if process.returncode else ""
 
 
-def _now() -> str:
+def now_text() -> str:
     """Return the wall clock with its zone."""
     return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")

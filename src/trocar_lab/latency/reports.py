@@ -18,6 +18,24 @@ class Verdict(StrEnum):
     INVALID = "INVALID"
 
 
+class PercentileBootstrap(Contract):
+    """95 % intervals of p99.9 over resampled blocks of neighbours [ms].
+
+    An end of None lies among frames that never had a result.
+
+    Attributes:
+        lower_1s_ms: Lower end with blocks of one second.
+        upper_1s_ms: Upper end of the same.
+        lower_10s_ms: Lower end with blocks of ten seconds.
+        upper_10s_ms: Upper end of the same.
+    """
+
+    lower_1s_ms: float | None
+    upper_1s_ms: float | None
+    lower_10s_ms: float | None
+    upper_10s_ms: float | None
+
+
 class TimeReport(Contract):
     """Order statistics of one time, nearest rank [ms].
 
@@ -33,6 +51,7 @@ class TimeReport(Contract):
         p99_9_upper_ms: Upper end; None also where the sample does not bound it.
         is_p99_9_descriptive: Whether there are too few frames for an upper end.
         observed_max_ms: Largest of ``count``; not a worst case.
+        bootstrap: Intervals of p99.9 from resampled blocks; None where they were not asked for.
     """
 
     count: int
@@ -44,6 +63,7 @@ class TimeReport(Contract):
     p99_9_upper_ms: float | None
     is_p99_9_descriptive: bool
     observed_max_ms: float | None
+    bootstrap: PercentileBootstrap | None = None
 
 
 class MissReport(Contract):
@@ -111,6 +131,7 @@ class RunReport(Contract):
         miss_count: Late and dropped ones.
         dropped_count: Dropped ones.
         age_p50_ms: Median age of answered frames.
+        age_p99_9_ms: Their p99.9; descriptive in a run of fewer than 3,688 frames.
         open_ms: Time to open the unit.
         cold_age_ms: Age of the very first result, or None where it was dropped.
         warm_up_count: Frames of the warm-up.
@@ -124,6 +145,7 @@ class RunReport(Contract):
     miss_count: int
     dropped_count: int
     age_p50_ms: float | None
+    age_p99_9_ms: float | None
     open_ms: float
     cold_age_ms: float | None
     warm_up_count: int

@@ -10,7 +10,8 @@ from trocar.contracts.limits import NS_PER_MS, NS_PER_S
 from trocar.contracts.outcome import DeadlineVerdict, Reason
 from trocar.streaming.ledger import DropReason
 from trocar_lab.latency.clocks import ClockReading
-from trocar_lab.latency.frame_table import FrameRow
+from trocar_lab.latency.frame_table import BESIDE, WITHHELD, FrameRow
+from trocar_lab.latency.gpu_watch import reasons_of
 from trocar_lab.latency.settings import PlannedRun, RecordSettings
 from trocar_lab.latency.telemetry import Telemetry
 
@@ -21,7 +22,7 @@ TELEMETRY_SECONDS_MAX: Final = 5
 """Longest time without a sample; the median must be one second at most."""
 
 _FAULTS_SHOWN: Final = 3
-_WITHHELD_FOR_AGE: Final = f"withheld:{Reason.STALE_FRAME.value}"
+_WITHHELD_FOR_AGE: Final = f"{WITHHELD}{Reason.STALE_FRAME.value}"
 
 
 def table_faults(rows: Sequence[FrameRow], run: PlannedRun, settings: RecordSettings) -> list[str]:
@@ -53,14 +54,7 @@ def row_faults(rows: Sequence[FrameRow], settings: RecordSettings) -> list[str]:
         "was dropped for another reason than a newer frame",
         (r for r in rows if r.is_dropped and r.drop_reason != DropReason.DISPLACED.value),
     )
-    faults += _shown(
-        "was not computed",
-        (
-            r
-            for r in answered
-            if r.outcome.startswith("withheld:") and r.outcome != _WITHHELD_FOR_AGE
-        ),
-    )
+    faults += _shown("was not computed", (r for r in answered if not _is_computed(r)))
     return faults
 
 
@@ -74,6 +68,7 @@ def warm_up_faults(rows: Sequence[FrameRow], settings: RecordSettings) -> list[s
     return [f"warm-up: {fault}" for fault in row_faults(rows, settings)]
 
 
+# @need-ids: SRS_LATE_007
 def telemetry_faults(
     samples: Sequence[Telemetry],
     rows: Sequence[FrameRow],
@@ -93,11 +88,13 @@ def telemetry_faults(
     throttles = [one.throttle_count for one in samples if one.throttle_count is not None]
     if throttles and throttles[-1] != throttles[0]:
         faults.append(f"a processor was throttled {throttles[-1] - throttles[0]:.0f} times")
+    faults += _gpu_throttles(samples, rows[0].t0_ns)
     if clock_change_ratio_max is not None:
         faults += _clock_changes(samples, rows[0].t0_ns, clock_change_ratio_max)
     return faults
 
 
+# @need-ids: SRS_LATE_007
 def clock_faults(readings: Iterable[ClockReading]) -> list[str]:
     """Return whether the wall clock was set between any two readings of a bundle."""
     offsets = [reading.offset_ns for reading in readings]
@@ -121,6 +118,15 @@ def _clock_changes(samples: Sequence[Telemetry], begin_ns: int, ratio_max: float
     ]
 
 
+def _gpu_throttles(samples: Sequence[Telemetry], begin_ns: int) -> list[str]:
+    """Return why the GPU was slowed down during the timed frames."""
+    bits = 0
+    for one in samples:
+        if one.monotonic_ns >= begin_ns and one.gpu_throttle_bits is not None:
+            bits |= int(one.gpu_throttle_bits)
+    return [f"the GPU was throttled: {reason}" for reason in reasons_of(bits)]
+
+
 def _continuity(indices: Sequence[int], frame_count: int) -> str:
     """Return what is wrong with the frame indices."""
     missing = sorted(set(range(frame_count)) - set(indices))[:_FAULTS_SHOWN]
@@ -136,6 +142,12 @@ def _off_schedule(rows: Sequence[FrameRow], settings: RecordSettings) -> Iterabl
     for count, row in enumerate(rows):
         if row.t0_ns != origin_ns + settings.offset_ns(count):
             yield row
+
+
+def _is_computed(row: FrameRow) -> bool:
+    """Return whether each unit answered with a finding, or refused the frame for its age alone."""
+    kinds = row.outcome.split(BESIDE)
+    return all(kind == _WITHHELD_FOR_AGE or not kind.startswith(WITHHELD) for kind in kinds)
 
 
 def _is_ordered(row: FrameRow) -> bool:

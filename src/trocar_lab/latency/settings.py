@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
-from trocar.backends.request import Engine, Precision
+from trocar.backends.request import BackendRequest, Engine, Precision
 from trocar.contracts.base import Contract
 from trocar.contracts.limits import (
     DEADLINE_MS_DEFAULT,
@@ -38,6 +38,8 @@ class RecordSettings(Contract):
 
     Attributes:
         unit: Unit under test.
+        units_beside: Units that answer for the same frames after it; a frame is answered when all
+            have answered.
         engine: Engine and provider.
         precision: Precision of the arithmetic.
         thread_count: Threads inside one call.
@@ -57,6 +59,7 @@ class RecordSettings(Contract):
     """
 
     unit: str = "polyp_segmentation"
+    units_beside: tuple[str, ...] = ()
     engine: Engine = Engine.ONNXRUNTIME_CPU
     precision: Precision = Precision.FP32
     thread_count: int = Field(default=2, ge=1, le=THREAD_COUNT_MAX)
@@ -73,6 +76,22 @@ class RecordSettings(Contract):
     gap_s: int = Field(default=10, ge=1, le=600)
     stretch: int = Field(default=300, ge=2, le=100_000)
     seed: int = Field(default=1, ge=0)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every unit, in the order in which they answer."""
+        return (self.unit, *self.units_beside)
+
+    @property
+    def workload(self) -> str:
+        """What the limits are looked up by: the units joined by ``+``."""
+        return "+".join(self.units)
+
+    def request(self) -> BackendRequest:
+        """Return the engine that every unit is opened with."""
+        return BackendRequest(
+            engine=self.engine, precision=self.precision, thread_count=self.thread_count
+        )
 
     def stretches(self, arm: Arm) -> tuple[tuple[int, int], ...]:
         """Return (first frame, number of frames) of each uninterrupted stretch of a run."""

@@ -8,9 +8,9 @@ run of misses stand beside them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,23 +120,71 @@ def block_bootstrap(segments: Iterable[Bools], *, block_length: int) -> Bounds:
     Returns:
         The interval. Without any miss it is [0, 0] and says nothing.
     """
-    require(block_length > 0, f"blocks of {block_length} frames")
-    sums: list[int] = []
-    sizes: list[int] = []
-    for misses in segments:
-        for begin in range(0, len(misses), block_length):
-            block = misses[begin : begin + block_length]
-            sums.append(int(block.sum()))
-            sizes.append(len(block))
-    require(bool(sizes), "bootstrap of no frames")
-    generator = np.random.default_rng(BOOTSTRAP_SEED)
-    misses_of, frames_of = np.asarray(sums), np.asarray(sizes)
+    misses, blocks = _blocks(segments, block_length)
+    sizes = np.bincount(blocks)
+    sums = np.bincount(blocks, weights=misses)
     ratios = np.empty(BOOTSTRAP_COUNT)
-    for number in range(BOOTSTRAP_COUNT):
-        chosen = generator.integers(0, len(sizes), len(sizes))
-        ratios[number] = misses_of[chosen].sum() / frames_of[chosen].sum()
+    for number, chosen in enumerate(_resamples(len(sizes))):
+        ratios[number] = sums[chosen].sum() / sizes[chosen].sum()
     lower, upper = np.quantile(ratios, [TWO_SIDED_TAIL, 1.0 - TWO_SIDED_TAIL])
     return Bounds(lower=float(lower), upper=float(upper))
+
+
+# @need-ids: SRS_LATE_003
+def percentile_bootstrap(
+    segments: Iterable[Int64s], fraction: float, *, block_length: int
+) -> Bounds:
+    """Return the 95 % interval of a percentile over resampled blocks of neighbours.
+
+    Args:
+        segments: Ages of each uninterrupted stretch [ns], a dropped frame as ``DROPPED_NS``.
+        fraction: The percentile, in (0, 1), by nearest rank.
+        block_length: Frames in a block, at least one.
+
+    Returns:
+        The interval [ns]; an end among frames that never had a result is ``DROPPED_NS``.
+
+    Source:
+        Carlstein, Annals of Statistics 14 (1986) 1171-1179: blocks that do not overlap.
+    """
+    ages_ns, blocks = _blocks(segments, block_length)
+    order = np.argsort(ages_ns, kind="stable")
+    sorted_ns, block_of = ages_ns[order], blocks[order]
+    block_count = int(blocks.max()) + 1
+    found = np.empty(BOOTSTRAP_COUNT, dtype=np.int64)
+    for number, chosen in enumerate(_resamples(block_count)):
+        # Each frame counts as often as its block was drawn; the rank is met where the sum is.
+        weights = np.bincount(chosen, minlength=block_count)[block_of]
+        ranks = np.cumsum(weights)
+        wanted = math.ceil(fraction * int(ranks[-1]))
+        found[number] = sorted_ns[int(np.searchsorted(ranks, wanted))]
+    found.sort()
+    lower, upper = (
+        int(found[round(share * (BOOTSTRAP_COUNT - 1))])
+        for share in (TWO_SIDED_TAIL, 1.0 - TWO_SIDED_TAIL)
+    )
+    return Bounds(lower=lower, upper=upper)
+
+
+def _blocks(segments: Iterable[NDArray[Any]], block_length: int) -> tuple[NDArray[Any], Int64s]:
+    """Return all values, and for each the number of its block."""
+    require(block_length > 0, f"blocks of {block_length} frames")
+    values: list[NDArray[Any]] = []
+    numbers: list[Int64s] = []
+    count = 0
+    for segment in segments:
+        values.append(segment)
+        numbers.append(count + np.arange(len(segment), dtype=np.int64) // block_length)
+        count += -(-len(segment) // block_length)
+    require(count > 0, "bootstrap of no frames")
+    return np.concatenate(values), np.concatenate(numbers)
+
+
+def _resamples(block_count: int) -> Iterator[Int64s]:
+    """Yield the blocks of each resample; the same ones for the same number of blocks."""
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    for _ in range(BOOTSTRAP_COUNT):
+        yield generator.integers(0, block_count, block_count)
 
 
 def longest_run(misses: Bools) -> int:

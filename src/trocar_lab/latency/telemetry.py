@@ -11,6 +11,7 @@ from typing import Final
 
 from trocar.contracts.errors import ContractError
 from trocar_lab.latency.clocks import read_clocks
+from trocar_lab.latency.gpu_watch import NO_GPU_READING, GpuReading
 from trocar_lab.provenance.platform_record import read_text
 
 SAMPLE_SECONDS: Final = 0.5
@@ -29,10 +30,13 @@ class Telemetry:
         load_1m: Load average over one minute.
         cpu_mhz_min: Slowest processor [MHz].
         cpu_mhz_max: Fastest processor [MHz].
-        gpu_mhz: Clock of an integrated GPU [MHz].
+        gpu_mhz: Clock of the GPU, integrated or discrete [MHz].
         temperature_c_max: Hottest zone [degree Celsius].
         throttle_count: Throttle events since boot, over all processors.
         rss_bytes: Resident memory of the worker.
+        gpu_temperature_c: Temperature of a discrete GPU [degree Celsius].
+        gpu_power_w: Its power [W].
+        gpu_throttle_bits: Its reasons of throttling, one bit each, as the driver numbers them.
     """
 
     monotonic_ns: int
@@ -44,17 +48,23 @@ class Telemetry:
     temperature_c_max: float | None
     throttle_count: float | None
     rss_bytes: float | None
+    gpu_temperature_c: float | None = None
+    gpu_power_w: float | None = None
+    gpu_throttle_bits: float | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Telemetry))
 
 
-def sample(process_id: int, root: Path = Path("/")) -> Telemetry:
+def sample(
+    process_id: int, root: Path = Path("/"), *, gpu: GpuReading = NO_GPU_READING
+) -> Telemetry:
     """Return the state now.
 
     Args:
         process_id: The worker.
         root: Root of the file system; another one in tests.
+        gpu: State of a discrete GPU.
     """
     cpus = root / "sys/devices/system/cpu"
     mhz = [khz / 1e3 for khz in _numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq")]
@@ -70,10 +80,13 @@ def sample(process_id: int, root: Path = Path("/")) -> Telemetry:
         load_1m=float(load[0]) if load else None,
         cpu_mhz_min=min(mhz, default=None),
         cpu_mhz_max=max(mhz, default=None),
-        gpu_mhz=_gpu_mhz(root),
+        gpu_mhz=gpu.mhz if gpu.mhz is not None else _gpu_mhz(root),
         temperature_c_max=max(zones, default=None),
         throttle_count=sum(throttles) if throttles else None,
         rss_bytes=float(int(pages[1]) * _PAGE_BYTES) if len(pages) > 1 else None,
+        gpu_temperature_c=gpu.temperature_c,
+        gpu_power_w=gpu.power_w,
+        gpu_throttle_bits=None if gpu.throttle_bits is None else float(gpu.throttle_bits),
     )
 
 
@@ -136,7 +149,4 @@ def _telemetry(cells: list[str]) -> Telemetry:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"expected {len(COLUMNS)} cells, got {cells}")
     monotonic_ns, wall_ns = int(cells[0]), int(cells[1])
-    load, slowest, fastest, gpu, hottest, throttles, rss = (
-        float(cell) if cell else None for cell in cells[2:]
-    )
-    return Telemetry(monotonic_ns, wall_ns, load, slowest, fastest, gpu, hottest, throttles, rss)
+    return Telemetry(monotonic_ns, wall_ns, *(float(cell) if cell else None for cell in cells[2:]))

@@ -95,7 +95,8 @@ def run_text(run: RunReport) -> str:
     state = "stable" if run.is_stable else "NOT stable"
     return (
         f"{run.miss_count} misses of {run.frame_count} ({run.dropped_count} dropped),"
-        f" longest run {run.longest_run}, p50 {ms(run.age_p50_ms)}, opened in {ms(run.open_ms)},"
+        f" longest run {run.longest_run}, p50 {ms(run.age_p50_ms)},"
+        f" p99.9 {ms(run.age_p99_9_ms)}, opened in {ms(run.open_ms)},"
         f" cold frame {ms(run.cold_age_ms)}, warm-up {run.warm_up_count} ({state})"
     )
 
@@ -109,7 +110,18 @@ def time_text(times: TimeReport) -> str:
     return (
         f"p50 {ms(times.p50_ms)}, p90 {ms(times.p90_ms)}, p99 {ms(times.p99_ms)}"
         f", p99.9 {ms(times.p99_9_ms)} ({interval})"
-        f", observed max of {times.count}: {ms(times.observed_max_ms)}"
+        f"{_bootstrap_text(times)}, observed max of {times.count}: {ms(times.observed_max_ms)}"
+    )
+
+
+def _bootstrap_text(times: TimeReport) -> str:
+    """Return the intervals of p99.9 from resampled blocks, where there are any."""
+    found = times.bootstrap
+    if found is None:
+        return ""
+    return (
+        f", bootstrap of 1 s blocks {ms(found.lower_1s_ms)} to {ms(found.upper_1s_ms)}, of 10 s"
+        f" blocks {ms(found.lower_10s_ms)} to {ms(found.upper_10s_ms)}"
     )
 
 

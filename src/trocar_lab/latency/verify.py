@@ -8,6 +8,7 @@ from pathlib import Path
 from trocar import RESEARCH_NOTICE
 from trocar_lab.latency.arm_statistics import (
     ages_ns,
+    bootstrap_report,
     miss_report,
     run_report,
     service_times_ns,
@@ -54,7 +55,7 @@ def judge(bundle: Bundle, budgets: Budgets, *, repository: Path | None = None) -
     if repository is not None:
         faults += _ancestry_faults(repository, manifest)
     platform = manifest.platform
-    budget = budgets.find(platform.platform_class, manifest.settings.unit)
+    budget = budgets.find(platform.platform_class, manifest.settings.workload)
     arms = tuple(
         _judge_arm(arm, bundle, manifest, budget, faults)
         for arm in dict.fromkeys(manifest.settings.arms)
@@ -68,10 +69,11 @@ def judge(bundle: Bundle, budgets: Budgets, *, repository: Path | None = None) -
         label=platform.label,
         platform_class=platform.platform_class,
         unit=(
-            f"{info.unit} {info.unit_version}, pack {info.pack_id}, {backend.engine},"
-            f" {backend.provider}, {backend.precision}, {backend.thread_count} threads"
+            f"{manifest.settings.workload} {info.unit_version}, pack {info.pack_id},"
+            f" {backend.engine}, {backend.provider}, {backend.precision},"
+            f" {backend.thread_count} threads"
             if info and backend
-            else manifest.settings.unit
+            else manifest.settings.workload
         ),
         commit=manifest.code.commit + (" (changed)" if manifest.code.is_dirty else ""),
         recorded_at=manifest.started_at,
@@ -140,7 +142,9 @@ def _judge_arm(
         verdict=verdict,
         reasons=tuple(why),
         misses=misses,
-        age=time_report(ages_ns(stretches, with_dropped=True)),
+        age=time_report(
+            ages_ns(stretches, with_dropped=True), bootstrap_report(stretches, fps=settings.fps)
+        ),
         age_answered=time_report(ages_ns(stretches, with_dropped=False)),
         service=time_report(service_times_ns(stretches)),
         shape=shape_report(stretches),
@@ -169,7 +173,7 @@ def _arm_verdict(
     if invalid or misses is None:
         return Verdict.INVALID, list(invalid) or ["no raw frames"]
     if budget is None:
-        unit, platform = manifest.settings.unit, manifest.platform.platform_class
+        unit, platform = manifest.settings.workload, manifest.platform.platform_class
         return Verdict.FAIL, [f"no budget for {unit} on {platform}"]
     lower, upper = misses.lower_one_sided_95, misses.upper_one_sided_95
     limit = budget.miss_ratio_max

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from trocar.apps.endoscopy import DEMO_CLIP, OpenedUnit, open_unit
-from trocar.backends.request import BackendRequest
+from trocar.apps.endoscopy import DEMO_CLIP
 from trocar.contracts.base import Contract
 from trocar.contracts.errors import SourceLostError
 from trocar.contracts.limits import NS_PER_S, SLEEP_SLICE_MS_MAX
@@ -30,6 +28,7 @@ from trocar_lab.latency.manifest import RunFacts
 from trocar_lab.latency.settings import Arm, PlannedRun, RecordSettings
 from trocar_lab.latency.source import PacedMemorySource, PictureBank, open_bank
 from trocar_lab.latency.statistics import is_stable
+from trocar_lab.latency.units_under_test import OpenedUnit, facts_of, open_units
 
 
 class Job(Contract):
@@ -38,7 +37,7 @@ class Job(Contract):
     Attributes:
         settings: Settings of the bundle.
         run: The run.
-        pack: Folder of the pack.
+        pack: Folder of the first unit's pack, or None for the one of the release.
         folder: Where its files go.
         facts: Where its facts go.
         parent_id: Process that it belongs to; it ends when that one is gone.
@@ -47,7 +46,7 @@ class Job(Contract):
 
     settings: RecordSettings
     run: PlannedRun
-    pack: str
+    pack: str | None
     folder: str
     facts: str
     parent_id: int
@@ -63,22 +62,16 @@ class Bench:
     """Everything that is ready before the first frame."""
 
     job: Job
-    opened: OpenedUnit
+    opened: tuple[OpenedUnit, ...]
     bank: PictureBank
     open_ns: int
 
 
 def open_bench(job: Job) -> Bench:
-    """Open the unit as the device does, and the pictures."""
-    settings = job.settings
-    request = BackendRequest(
-        engine=settings.engine,
-        precision=settings.precision,
-        thread_count=settings.thread_count,
-    )
-    bank = open_bank(DEMO_CLIP, settings)
+    """Open the units as the device does, and the pictures."""
+    bank = open_bank(DEMO_CLIP, job.settings)
     begin_ns = time.monotonic_ns()
-    opened = open_unit(Path(job.pack), request, frame_age_ms_max=settings.deadline_ms)
+    opened = open_units(job.settings, None if job.pack is None else Path(job.pack))
     return Bench(job, opened, bank, time.monotonic_ns() - begin_ns)
 
 
@@ -112,7 +105,7 @@ def measure(bench: Bench, *, first_index: int, frame_count: int) -> list[FrameRo
     """
     job = bench.job
     clock = MonotonicClock()
-    sink = TimesSink(clock)
+    sink = TimesSink(clock, unit_count=len(bench.opened))
     ledger = DropLedger(length_max=frame_count)
     run_stream(
         PacedMemorySource(
@@ -122,7 +115,7 @@ def measure(bench: Bench, *, first_index: int, frame_count: int) -> list[FrameRo
             first_index=first_index,
             frame_count=frame_count,
         ),
-        bench.opened.unit,
+        [opened.unit for opened in bench.opened],
         [sink],
         clock=clock,
         config=StreamConfig(pacing=Pacing.REALTIME, deadline_ms=job.settings.deadline_ms),
@@ -131,7 +124,7 @@ def measure(bench: Bench, *, first_index: int, frame_count: int) -> list[FrameRo
     )
     if job.is_orphan():
         raise SourceLostError("the process that records is gone", advice="record the bundle again")
-    return all_rows(sink, ledger)
+    return all_rows(sink.rows, ledger)
 
 
 def warm_up(bench: Bench) -> list[FrameRow]:
@@ -157,16 +150,17 @@ def _pause(job: Job) -> None:
 
 def _facts(bench: Bench) -> RunFacts:
     """Return what the raw tables do not hold."""
-    opened = bench.opened
+    first, *beside = facts_of(bench.opened)
     return RunFacts(
         run=bench.job.run,
-        unit=opened.unit.info,
-        model_sha256=hashlib.sha256(opened.pack.model).hexdigest(),
+        unit=first.info,
+        model_sha256=first.model_sha256,
         engine_cache_sha256=None,
         input=bench.bank.identity,
         open_ns=bench.open_ns,
-        reference_difference_max=opened.reference_case.prob_difference_max,
+        reference_difference_max=first.reference_difference_max,
         load=bench.job.load,
+        beside=tuple(beside),
     )
 
 

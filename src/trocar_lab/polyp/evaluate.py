@@ -78,7 +78,7 @@ def score(unit: Unit, items: Iterable[KvasirItem]) -> list[Scored]:
         frame = Frame(pixels=rgb, frame_index=index, captured_at_ns=0, source_id=item.item_id)
         outcome = unit.run(frame, now_ns=0)
         if not isinstance(outcome, PolypMask):
-            raise WithheldError(f"{item.item_id}: {outcome.reason} {outcome.detail}")
+            raise WithheldError(f"{item.item_id}: {outcome!r}")
         prediction = upsample_mask(outcome.mask)
         scored.append(
             Scored(

@@ -7,8 +7,8 @@ from typing import Final, Self
 from pydantic import Field
 
 from trocar.contracts.base import Contract
-from trocar.contracts.errors import IncompatiblePackError
-from trocar.contracts.manifest import ModelManifest, TensorDtype
+from trocar.contracts.limits import NETWORK_SIDE_PX_MAX, NETWORK_SIDE_PX_MIN
+from trocar.contracts.manifest import ModelManifest
 
 __all__ = ["LABEL", "UNIT_NAME", "PolypSegmentationConfig"]
 
@@ -17,9 +17,6 @@ UNIT_NAME: Final = "polyp_segmentation"
 
 LABEL: Final = "polyp"
 """What the mask shows."""
-
-_INPUT_AXES: Final = ("batch", "height", "width", "channel")
-_OUTPUT_AXES: Final = ("batch", "class", "height", "width")
 
 
 class PolypSegmentationConfig(Contract):
@@ -33,8 +30,8 @@ class PolypSegmentationConfig(Contract):
     """
 
     prob_threshold: float = Field(ge=0.05, le=0.95)
-    height_px: int = Field(ge=32, le=2048)
-    width_px: int = Field(ge=32, le=2048)
+    height_px: int = Field(ge=NETWORK_SIDE_PX_MIN, le=NETWORK_SIDE_PX_MAX)
+    width_px: int = Field(ge=NETWORK_SIDE_PX_MIN, le=NETWORK_SIDE_PX_MAX)
     frame_age_ms_max: int = Field(ge=1, le=60_000)
 
     # @need-ids: SRS_POLYP_003, SRS_PACK_002
@@ -50,24 +47,10 @@ class PolypSegmentationConfig(Contract):
             IncompatiblePackError: The pack is for another unit, or its tensors are not those of
                 this unit.
         """
-        source, result = manifest.input, manifest.output
-        fits = (
-            manifest.unit == UNIT_NAME
-            and source.axes == _INPUT_AXES
-            and source.dtype is TensorDtype.UINT8
-            and (source.shape[0], source.shape[3]) == (1, 3)
-            and result.axes == _OUTPUT_AXES
-            and result.dtype is TensorDtype.FLOAT32
-            and result.shape == (1, 1, source.shape[1], source.shape[2])
+        manifest.require_maps_of_frames(
+            unit=UNIT_NAME, map_axis="class", map_count=1, strides_px=(1,)
         )
-        if not fits:
-            raise IncompatiblePackError(
-                f"expected a pack for {UNIT_NAME}: uint8 (1, h, w, 3) in, float32 (1, 1, h, w) "
-                "out; "
-                f"got unit {manifest.unit}, {source.dtype} {source.shape} in, {result.dtype} "
-                f"{result.shape} out",
-                advice="name a pack of this unit",
-            )
+        source = manifest.input
         return cls(
             prob_threshold=manifest.threshold.value,
             height_px=source.shape[1],

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from trocar import __version__
-from trocar.contracts.errors import InferenceError, require
+from trocar.contracts.errors import require
 from trocar.contracts.findings import Mask, PolypMask
 from trocar.contracts.frame import Frame
-from trocar.contracts.limits import NS_PER_MS
-from trocar.contracts.outcome import Reason, Withheld
+from trocar.contracts.outcome import Withheld
 from trocar.contracts.ports import Backend
 from trocar.contracts.record import UnitInfo
+from trocar.contracts.refusal import ask_model, refuse_by_age
 from trocar.imaging.resize import RgbResizer
 from trocar.units.polyp_segmentation.contract import LABEL, UNIT_NAME, PolypSegmentationConfig
-from trocar.units.polyp_segmentation.postprocess import find_fault, threshold
+from trocar.units.polyp_segmentation.postprocess import threshold
 from trocar.units.polyp_segmentation.preprocess import to_batch
 
 __all__ = ["PolypSegmenter"]
@@ -36,7 +36,6 @@ class PolypSegmenter:
         self._config = config
         self._backend = backend
         self._resizer = RgbResizer(height_px=config.height_px, width_px=config.width_px)
-        self._frame_age_ns_max = config.frame_age_ms_max * NS_PER_MS
         self._info = UnitInfo(
             unit=UNIT_NAME,
             unit_version=__version__,
@@ -65,24 +64,21 @@ class PolypSegmenter:
             ContractError: The backend is not the one that the configuration was made for.
         """
         # @need-ids: RCM_STALE_001
-        age_ns = now_ns - frame.captured_at_ns
-        if age_ns < 0:
-            return _withheld(frame, Reason.CLOCK_BACKWARDS, f"captured {-age_ns} ns in the future")
-        if age_ns > self._frame_age_ns_max:
-            return _withheld(
-                frame,
-                Reason.STALE_FRAME,
-                f"{age_ns // NS_PER_MS} ms old, limit {self._config.frame_age_ms_max} ms",
-            )
-        try:
-            output = self._backend.infer(to_batch(frame.pixels, self._resizer))
-        except InferenceError as exc:
-            return _withheld(frame, Reason.INFERENCE_FAILED, exc.problem)
+        refusal = refuse_by_age(
+            frame, now_ns=now_ns, frame_age_ms_max=self._config.frame_age_ms_max
+        )
+        if refusal is not None:
+            return refusal
+        # @need-ids: SRS_POLYP_005, RCM_NONFINITE_001
+        output = ask_model(
+            self._backend,
+            to_batch(frame.pixels, self._resizer),
+            frame_index=frame.frame_index,
+        )
+        if isinstance(output, Withheld):
+            return output
         require(output.shape[:2] == (1, 1), f"model gave {output.shape}")
         prob = output[0, 0]
-        fault = find_fault(prob)
-        if fault is not None:
-            return _withheld(frame, fault, f"minimum {prob.min()}, maximum {prob.max()}")
         pixels = threshold(prob, self._config.prob_threshold)
         return PolypMask(
             frame_index=frame.frame_index,
@@ -98,8 +94,3 @@ class PolypSegmenter:
             area_fraction=float(np.count_nonzero(pixels)) / pixels.size,
             prob_max=float(prob.max()),
         )
-
-
-def _withheld(frame: Frame, reason: Reason, detail: str) -> Withheld:
-    """Return the answer for a frame without a result."""
-    return Withheld(frame_index=frame.frame_index, reason=reason, detail=detail)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulators.packs import edit_manifest, write_tiny_pack
-from trocar.apps import endoscopy
+from trocar.apps import opening
 from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, open_unit
 from trocar.backends.request import BackendRequest, Precision
 from trocar.backends.select import open_backend
@@ -44,7 +44,7 @@ def opened_backends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(manifest.pack_id)
         return real(model, manifest, request)
 
-    monkeypatch.setattr(endoscopy, "open_backend", noted)
+    monkeypatch.setattr(opening, "open_backend", noted)
     return names
 
 

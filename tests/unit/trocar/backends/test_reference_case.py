@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simulators.backend import MemoryBackend
-from simulators.packs import tiny_reference, write_tiny_pack
+from simulators.packs import tiny_reference, write_detector_pack, write_tiny_pack
 from trocar.backends.reference_case import (
     ReferenceCaseReport,
     replay_reference_case,
@@ -245,3 +245,93 @@ def test_refusal_names_engine_and_both_measures_with_their_limits() -> None:
         " from the reference case: probability by 0.123 (limit 0.02), mask Dice 0.5000 (limit 0.98)"
         "\n  what to do: use another engine or precision; do not use this one"
     )
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> VerifiedPack:
+    """Return the detecting pack: two scores and four edges a cell, 8 x 12 cells."""
+    return write_detector_pack(tmp_path / "detector")
+
+
+def _detector_output(pack: VerifiedPack) -> NDArray[np.float32]:
+    """Return the expected output of the detecting pack: a new array."""
+    stored = pack.content[pack.manifest.reference_output]
+    output: NDArray[np.float32] = np.load(io.BytesIO(stored))
+    return output
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="full", technique="example")
+@pytest.mark.controls("RCM_PARITY_001")
+def test_same_maps_of_a_detector_agree_and_tell_how_many_cells_said_so(
+    detector: VerifiedPack,
+) -> None:
+    """Two cells of the reference picture reach the operating point."""
+    report = _replay(detector, _detector_output(detector))
+    assert report.prob_difference_max == 0.0
+    assert (report.mask_dice, report.mask_pixel_count) == (1.0, 2)
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="partial", technique="example")
+def test_scores_of_a_detector_are_compared_in_every_cell(detector: VerifiedPack) -> None:
+    """Also in a cell where nothing is marked: a weak score that grows is a box tomorrow."""
+    got = _detector_output(detector)
+    got[0, 1, 7, 11] = 0.25
+    report = _replay(detector, got)
+    assert report.prob_difference_max == pytest.approx(0.25)
+    assert report.mask_dice == 1.0
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="partial", technique="equivalence")
+def test_edges_are_compared_where_both_sides_mark_a_box(detector: VerifiedPack) -> None:
+    """In empty cells edges mean nothing, and engines differ most where nothing is learned."""
+    elsewhere = _detector_output(detector)
+    elsewhere[0, 2:, 7, 11] = 1.0
+    assert _replay(detector, elsewhere).is_within_limits
+    moved = _detector_output(detector)
+    moved[0, 2:, 2, 3] += (0.1, 0.0, -0.05, 0.0)
+    report = _replay(detector, moved)
+    assert report.mask_dice == pytest.approx(0.5)
+    assert report.prob_difference_max == 0.0
+    assert not report.is_within_limits
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="full", technique="boundary")
+@pytest.mark.parametrize(("share", "is_same"), [(0.91, True), (0.89, False), (1 / 0.89, False)])
+@pytest.mark.parametrize(("edge", "opposite"), [(0, 2), (1, 3), (2, 0), (3, 1)])
+@pytest.mark.parametrize("cell", [(2, 3), (5, 9)], ids=["grasper", "hook"])
+def test_boxes_of_two_engines_are_one_from_nine_tenths_on(
+    detector: VerifiedPack,
+    cell: tuple[int, int],
+    edge: int,
+    opposite: int,
+    share: float,
+    *,
+    is_same: bool,
+) -> None:
+    """One edge moves, so that the side shrinks or grows by a share: the overlap is that share."""
+    got = _detector_output(detector)
+    edges = got[0, 2:, cell[0], cell[1]]
+    edges[edge] = share * (edges[edge] + edges[opposite]) - edges[opposite]
+    assert _replay(detector, got).mask_dice == (1.0 if is_same else 0.5)
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="partial", technique="equivalence")
+def test_cell_of_another_class_is_not_common(detector: VerifiedPack) -> None:
+    """A grasper that becomes a hook is another answer, at whatever place."""
+    got = _detector_output(detector)
+    got[0, [0, 1], 2, 3] = got[0, [1, 0], 2, 3]
+    assert _replay(detector, got).mask_dice == pytest.approx(0.5)
+
+
+@pytest.mark.verifies("SRS_TOOL_010", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("channel", [0, 3])
+def test_value_that_is_no_number_fails_a_detector_anywhere(
+    detector: VerifiedPack, value: float, channel: int
+) -> None:
+    """Also in an edge of an empty cell, which is compared for nothing else."""
+    got = _detector_output(detector)
+    got[0, channel, 0, 0] = value
+    report = _replay(detector, got)
+    assert report.prob_difference_max == 1e9
+    assert not report.is_within_limits

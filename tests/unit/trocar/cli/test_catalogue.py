@@ -57,4 +57,16 @@ def test_ids_are_those_of_the_source(entry: UnitEntry) -> None:
     assert set(found["requirements"]) | set(found["risk_controls"]) == written
     assert found["requirements"] == sorted(i for i in written if i.startswith("SRS_"))
     assert found["risk_controls"] == sorted(i for i in written if i.startswith("RCM_"))
-    assert {"SRS_POLYP_001", "RCM_STALE_001"} <= written
+    assert found["requirements"]
+    assert found["risk_controls"]
+
+
+@pytest.mark.verifies("SRS_MAINT_001", extent="partial", technique="example")
+def test_units_of_the_tools_share_one_pack() -> None:
+    """The tracker has no model: its pack is the detector's, and says so."""
+    detection, tracking = find_unit("tool_detection"), find_unit("tool_tracking")
+    assert detection.pack == tracking.pack
+    assert detection.pack_unit == tracking.pack_unit == "tool_detection"
+    assert find_unit("polyp_segmentation").pack_unit == "polyp_segmentation"
+    assert {"SRS_TOOL_001", "SRS_TOOL_004"} <= set(need_ids("tool_detection")["requirements"])
+    assert {"RCM_TOOL_001", "RCM_STALE_001"} <= set(need_ids("tool_detection")["risk_controls"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulators.command_line import UNIT, CommandLine
-from simulators.packs import write_tiny_pack
+from simulators.packs import write_detector_pack, write_tiny_pack
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.cli.catalogue import find_unit, need_ids
 from trocar.cli.commands_show import pack_verify, selftest, show, units
@@ -202,6 +202,53 @@ def test_missing_engine_says_what_to_install(
     answer = trocar("selftest", "--pack", trocar.pack, "--engine", engine)
     answer.require_clean_error(69, "BACKEND_UNAVAILABLE")
     assert "pip install" in answer.err
+
+
+@pytest.mark.verifies("SRS_PACK_005", "SRS_MAINT_001", extent="partial", technique="requirement")
+@pytest.mark.parametrize("unit", ["tool_detection", "tool_tracking"])
+def test_show_of_the_tools_prints_the_card_of_their_pack(
+    trocar: CommandLine, tmp_path: Path, unit: str
+) -> None:
+    """The tracker has no card of its own: what its numbers rest on is the detector's."""
+    pack = write_detector_pack(tmp_path / "pack")
+    answer = trocar("show", unit, "--pack", tmp_path / "pack")
+    assert answer.code == 0, answer.err
+    assert "# Tiny detector" in answer.out
+    assert f"{unit} (surgical_tools): " in answer.out
+    fields = trocar("show", unit, "--pack", tmp_path / "pack", "--json").fields
+    assert fields["pack_digest"] == pack.digest
+    assert fields["requirements"] == need_ids(unit)["requirements"]
+    assert fields["manifest"]["labels"] == ["grasper", "hook"]
+
+
+@pytest.mark.verifies("SRS_PACK_002", extent="partial", technique="fault_injection")
+@pytest.mark.controls("RCM_CARD_001")
+@pytest.mark.parametrize("unit", ["tool_detection", "tool_tracking"])
+def test_card_of_another_unit_is_never_shown(trocar: CommandLine, unit: str) -> None:
+    """The limits of a polyp model under the name of a tool detector would mislead."""
+    answer = trocar("show", unit, "--pack", trocar.pack)
+    answer.require_clean_error(66, "PACK_INCOMPATIBLE")
+    assert "got one for polyp_segmentation" in answer.err
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="requirement")
+def test_selftest_of_a_pack_is_that_of_each_unit_it_is_for(
+    trocar: CommandLine, tmp_path: Path
+) -> None:
+    """A pack for the detector proves the detector and the unit that rests on it, no other."""
+    write_detector_pack(tmp_path / "pack")
+    fields = trocar("selftest", "--pack", tmp_path / "pack", "--json").fields
+    assert [entry["unit"] for entry in fields["selftest"]] == ["tool_detection", "tool_tracking"]
+    assert all(entry["reference_case"]["mask_pixel_count"] == 2 for entry in fields["selftest"])
+
+
+@pytest.mark.verifies("SRS_PACK_004", extent="partial", technique="fault_injection")
+def test_selftest_of_a_pack_for_no_unit_proves_nothing(trocar: CommandLine, tmp_path: Path) -> None:
+    """Nothing tested is not passed."""
+    write_tiny_pack(tmp_path / "pack", unit="cardiac_view")
+    answer = trocar("selftest", "--pack", tmp_path / "pack")
+    answer.require_clean_error(66, "PACK_INCOMPATIBLE")
+    assert "got one for cardiac_view" in answer.err
 
 
 @pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="inspection")

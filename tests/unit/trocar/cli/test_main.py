@@ -13,11 +13,11 @@ from typing import Final, NoReturn
 
 import pytest
 
-from simulators.command_line import UNIT, Answer, CommandLine
+from simulators.command_line import UNIT, Answer, CommandLine, play_instead
 from simulators.media import cut_clip, write_clip, write_picture
 from trocar import RESEARCH_NOTICE, __version__
-from trocar.cli import commands_run, commands_show, main
-from trocar.contracts.errors import InvariantError
+from trocar.cli import commands_show, commands_stream, main, play
+from trocar.contracts.errors import InvariantError, ProtocolError
 from trocar.contracts.ports import FrameSource, Sink
 from trocar.contracts.ports import Unit as UnitPort
 from trocar.streaming.scheduler import run_stream
@@ -86,8 +86,17 @@ def _interrupted(trocar: CommandLine, folder: Path) -> Answer:
         return real(source, unit, sinks, **settings)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands_run, "run_stream", stopped)
+        patch.setattr(play, "run_stream", stopped)
         return trocar.run(write_clip(folder / "clip.mp4"), folder / "out")
+
+
+def _protocol(trocar: CommandLine, folder: Path) -> Answer:
+    broken = ProtocolError("expected a header, got noise", advice="look at the peer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands_stream, "open_source", lambda *_, **__: _raise(broken)())
+        return trocar.stream(
+            write_clip(folder / "clip.mp4"), "--sink", f"jsonl:{folder / 'r.jsonl'}"
+        )
 
 
 SITUATIONS: Final[dict[int, Callable[[CommandLine, Path], Answer]]] = {
@@ -100,6 +109,7 @@ SITUATIONS: Final[dict[int, Callable[[CommandLine, Path], Answer]]] = {
     70: _fault,
     73: _full_disk,
     74: _lost,
+    76: _protocol,
     130: _interrupted,
 }
 
@@ -295,7 +305,7 @@ def test_each_command_gives_one_object_and_the_notice(
     trocar: CommandLine, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``--json`` must be fit for a pipe, and the notice must not be lost in one."""
-    monkeypatch.setattr(commands_run, "DEMO_CLIP", clip)
+    play_instead(monkeypatch, clip)
     pack = ("--pack", trocar.pack)
     commands: list[tuple[object, ...]] = [
         ("demo", "-o", tmp_path / "demo", *pack),

@@ -22,6 +22,7 @@ TABLE: Final = {
     "InferenceError": ("BackendError", "INFERENCE", 69),
     "SourceError": ("TrocarError", "SOURCE", 74),
     "SourceLostError": ("SourceError", "SOURCE_LOST", 74),
+    "ProtocolError": ("SourceError", "PROTOCOL", 76),
     "DecodeError": ("SourceError", "DECODE", 65),
     "SinkError": ("TrocarError", "SINK", 73),
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Collection
 from typing import Any, Final
 
 import pytest
 from pydantic import ValidationError
 
+from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
 from trocar.contracts.manifest import FORMAT_VERSION, ModelManifest, TensorDtype, TensorSpec
 
@@ -81,7 +83,7 @@ def test_manifest_is_read() -> None:
     assert manifest.pack_id == "polyp_unet 1.0.0"
     assert manifest.input.dtype is TensorDtype.UINT8
     assert manifest.input.shape == (1, 256, 256, 3)
-    assert json.loads(manifest.model_dump_json()) == json.loads(json.dumps(FACTS))
+    assert json.loads(manifest.model_dump_json()) == FACTS | {"labels": []}
 
 
 @pytest.mark.verifies("SRS_PACK_002", extent="partial", technique="boundary")
@@ -209,3 +211,64 @@ def test_tensor_without_axes_is_refused() -> None:
     """A scalar is no model's input."""
     with pytest.raises(ValidationError, match="at least one axis"):
         TensorSpec(name="x", dtype=TensorDtype.UINT8, axes=(), shape=(), meaning="none")
+
+
+@pytest.mark.verifies("SRS_TOOL_003", extent="partial", technique="equivalence")
+def test_labels_are_read_in_their_order_and_none_are_needed() -> None:
+    """The order is that of the model's maps; a pack made before there were labels stays valid."""
+    assert manifest_with().labels == ()
+    assert manifest_with("labels", ["hook", "grasper", "l-hook_2"]).labels == (
+        "hook",
+        "grasper",
+        "l-hook_2",
+    )
+
+
+@pytest.mark.verifies("SRS_PACK_002", "SRS_TOOL_003", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    "labels",
+    [["hook", "hook"], [""], ["Hook"], ["a" * 65], ["hook\n"], ["ho ok"], "hook", [1], None],
+    ids=repr,
+)
+def test_label_that_cannot_stand_in_a_record_is_refused(labels: object) -> None:
+    """Two classes of one name, and names that break a line or a picture."""
+    with pytest.raises(ValidationError, match=r"labels|expected each label once"):
+        manifest_with("labels", labels)
+
+
+@pytest.mark.verifies("SRS_PACK_002", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("shape", "strides_px", "fits"),
+    [
+        ([1, 3, 256, 256], (1,), True),
+        ([1, 3, 256, 256], (2, 4), False),
+        ([1, 3, 64, 64], (2, 4), True),
+        ([1, 3, 64, 64], (1,), False),
+        ([1, 3, 64, 32], (4, 8), False),
+        ([1, 3, 60, 60], range(1, 33), False),
+        ([1, 2, 64, 64], (4,), False),
+        ([2, 3, 64, 64], (4,), False),
+    ],
+)
+def test_maps_cover_the_frame_by_squares(
+    shape: list[int], strides_px: Collection[int], *, fits: bool
+) -> None:
+    """One size of square along both axes, of whole pixels, and one that the unit can read."""
+    manifest = manifest_with("output.shape", shape)
+
+    def ask() -> None:
+        manifest.require_maps_of_frames(
+            unit="polyp_segmentation", map_axis="class", map_count=3, strides_px=strides_px
+        )
+
+    if fits:
+        ask()
+    else:
+        with pytest.raises(IncompatiblePackError) as caught:
+            ask()
+        assert caught.value.problem == (
+            "expected a pack for polyp_segmentation: uint8 (1, h, w, 3) in, sides of 32 to 2048 "
+            "px, float32 (1, 3, h/s, w/s) out; got unit polyp_segmentation, uint8 "
+            "(1, 256, 256, 3) in, float32 "
+            f"{tuple(shape)} out"
+        )

@@ -15,13 +15,14 @@ from trocar.streaming.addresses import (
     open_sink,
     open_source,
     overlay_sink,
+    path_of,
 )
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.jsonl import JsonlSink
-from trocar.streaming.latency_summary import LatencySummarySink
 from trocar.streaming.ledger import DropLedger
 from trocar.streaming.mask_files import MaskFilesSink
 from trocar.streaming.pacing import Pacing
+from trocar.streaming.sink_filter import SinkOfUnit
 from trocar.streaming.sink_queue import QueuedSink
 from trocar.streaming.summary import StreamConfig
 from trocar.streaming.video_file import VideoFileSource
@@ -41,7 +42,12 @@ def _sink(address: str, clip: Path) -> Sink:
     source = _source(f"file:{clip}")
     try:
         return open_sink(
-            address, source=source, config=StreamConfig(pacing=FAST), ledger=DropLedger()
+            address,
+            source=source,
+            config=StreamConfig(pacing=FAST),
+            ledger=DropLedger(),
+            units=["one", "two"],
+            clock=MonotonicClock(),
         )
     finally:
         source.close()
@@ -71,10 +77,10 @@ def test_rest_of_an_address_is_a_path_as_it_stands(tmp_path: Path, name: str) ->
 @pytest.mark.verifies("SRS_NETWORK_001", extent="partial", technique="equivalence")
 @pytest.mark.parametrize(
     "address",
-    ["", ":", "file", "file:", "http://x/y.mp4", "rtsp://x", "FILE:x", "mp4:x", " file:x", "x.mp4"],
+    ["", ":", "file", "file:", "http://x/y.mp4", "udp://x", "FILE:x", "mp4:x", " file:x", "x.mp4"],
 )
 def test_any_other_source_is_refused(address: str) -> None:
-    """No address opens a network connection, and none is guessed."""
+    """No other kind of address opens a network connection, and none is guessed."""
     with pytest.raises(ContractError, match="expected file:PATH") as caught:
         _source(address)
     assert caught.value.advice
@@ -102,7 +108,7 @@ def test_file_is_played_at_least_once(clip: Path, loop_count: int) -> None:
     [
         ("mp4", "o.mp4", QueuedSink),
         ("jsonl", "r.jsonl", JsonlSink),
-        ("latency", "", LatencySummarySink),
+        ("latency", "", SinkOfUnit),
         ("masks", "made", MaskFilesSink),
     ],
 )
@@ -189,3 +195,61 @@ def test_latency_sink_without_a_record_leaves_no_file(tmp_path: Path) -> None:
     """There is nothing to report."""
     latency_sink(tmp_path, deadline_ms=100, ledger=DropLedger()).close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.verifies("SRS_CLI_008", "SRS_LIVE_004", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    ("address", "source_id"),
+    [
+        ("rtsp://user:word@camera:554/a?key=1", "rtsp://camera:554/a"),
+        ("rtsp-udp://camera/a", "rtsp://camera/a"),
+        ("camera:/dev/video7", "/dev/video7"),
+        ("igtl:127.0.0.1:9?device=Camera", "igtl:127.0.0.1:9?device=Camera"),
+    ],
+)
+def test_live_source_is_made_and_not_connected_yet(address: str, source_id: str) -> None:
+    """Its name in the records holds no password; who it is called by is clear."""
+    source = open_source(address, pacing=Pacing.REALTIME, clock=MonotonicClock())
+    assert source.source_id == source_id
+    assert source.frame_count is None
+    source.close()
+
+
+@pytest.mark.verifies("SRS_CLI_008", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("address", "pacing", "loop_count", "problem"),
+    [
+        ("camera:/dev/video0", FAST, 1, "in real time"),
+        ("camera:/dev/video0", Pacing.REALTIME, 2, "played once"),
+        ("recording:here", FAST, 2, "played once"),
+    ],
+)
+def test_live_source_has_no_second_round_and_no_pace_of_its_own(
+    address: str, pacing: Pacing, loop_count: int, problem: str
+) -> None:
+    """What comes when it comes cannot be played twice or faster."""
+    with pytest.raises(ContractError, match=problem):
+        open_source(address, pacing=pacing, clock=MonotonicClock(), loop_count=loop_count)
+
+
+@pytest.mark.verifies("SRS_LIVE_007", "SRS_LIVE_008", extent="partial", technique="requirement")
+def test_recording_is_written_and_played_by_address(clip: Path, tmp_path: Path) -> None:
+    """What one run records, another one plays; a second recording in its place is refused."""
+    address = f"recording:{tmp_path / 'kept'}"
+    sink = _sink(address, clip)
+    assert isinstance(sink, QueuedSink)
+    sink.close()
+    assert earlier_results(address)
+    source = open_source(address, pacing=FAST, clock=MonotonicClock())
+    assert source.source_id == "recording of clip.mp4"
+    assert list(source.frames(lambda: False)) == []
+    source.close()
+
+
+@pytest.mark.verifies("SRS_CLI_008", extent="partial", technique="requirement")
+def test_address_on_the_network_is_no_path() -> None:
+    """Nothing is looked for on the disk where a peer is meant."""
+    assert path_of("igtl:tracker:18944") is None
+    assert path_of("rtsp://camera/a") is None
+    assert path_of("jsonl:a/b") == Path("a/b")
+    assert earlier_results("igtl-listen:18944") == ()

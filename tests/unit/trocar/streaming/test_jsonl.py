@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from conformance.sink_suite import SinkSuite
-from simulators.unit import UNIT_INFO, frame_record, polyp_mask
+from simulators.unit import UNIT_INFO, frame_record, polyp_mask, tool_detections, tool_tracks
 from trocar import RESEARCH_NOTICE
 from trocar.contracts.errors import SinkError
+from trocar.contracts.frame import CrcVerdict, FrameOrigin
 from trocar.contracts.outcome import DeadlineVerdict, Reason, Withheld
 from trocar.contracts.ports import Sink
 from trocar.streaming.jsonl import RECORD_SCHEMA, JsonlSink, bounding_box_xyxy_px, line_of
@@ -39,7 +40,7 @@ def test_line_of_a_finding() -> None:
     fields = json.loads(line_of(frame_record(3, media_time_ns=120_000_000)))
     assert list(fields) == [
         "schema", "notice", "frame_index", "source_id", "media_time_ms", "outcome", "verdict",
-        "age_ms", "service_ms", "captured_at_ns", "dropped_before_count", "provenance",
+        "age_ms", "service_ms", "captured_at_ns", "dropped_before_count", "origin", "provenance",
     ]  # fmt: skip
     assert (fields["schema"], fields["notice"]) == (RECORD_SCHEMA, RESEARCH_NOTICE)
     assert (fields["media_time_ms"], fields["age_ms"], fields["service_ms"]) == (120.0, 40.0, 10.0)
@@ -53,6 +54,65 @@ def test_line_of_a_finding() -> None:
         "box_xyxy_px": [0, 0, 32, 24],
         "frame_width_px": 64,
         "frame_height_px": 48,
+    }
+
+
+@pytest.mark.verifies("SRS_SINK_010", extent="full", technique="requirement")
+def test_line_of_detections_holds_those_too_weak_to_be_shown() -> None:
+    """Whoever evaluates the model needs every score; whoever looks is told which were shown."""
+    fields = json.loads(line_of(frame_record(3, outcome=tool_detections(3))))
+    assert fields["outcome"] == {
+        "kind": "tool_detections",
+        "detections": [
+            {
+                "label": "grasper",
+                "class_index": 0,
+                "score": 0.9,
+                "box_xyxy_px": [16.0, 12.0, 32.0, 24.0],
+                "is_shown": True,
+            },
+            {
+                "label": "hook",
+                "class_index": 2,
+                "score": 0.1,
+                "box_xyxy_px": [32.0, 24.0, 64.0, 48.0],
+                "is_shown": False,
+            },
+        ],
+        "score_shown_min": 0.5,
+        "frame_width_px": 64,
+        "frame_height_px": 48,
+    }
+
+
+@pytest.mark.verifies("SRS_SINK_010", extent="full", technique="requirement")
+@pytest.mark.controls("RCM_TRACK_003")
+def test_line_of_tracks_says_which_are_not_seen() -> None:
+    """State and time since it was seen stand beside each box, with the detections behind them."""
+    outcome = json.loads(line_of(frame_record(outcome=tool_tracks(0))))["outcome"]
+    assert (outcome["kind"], outcome["reset_count"]) == ("tool_tracks", 0)
+    assert [(t["track_id"], t["state"], t["unseen_ms"]) for t in outcome["tracks"]] == [
+        (1, "confirmed", 0.0),
+        (2, "coasting", 120.0),
+        (5, "tentative", 0.0),
+    ]
+    assert outcome["tracks"][0]["box_xyxy_px"] == [16.0, 12.0, 32.0, 24.0]
+    assert outcome["tracks"][0]["seen_frame_count"] == 3
+    assert [found["label"] for found in outcome["detections"]] == ["grasper", "hook"]
+
+
+@pytest.mark.verifies("SRS_CONTRACT_005", extent="full", technique="requirement")
+@pytest.mark.parametrize("sender_wall_ns", [None, 1_795_000_000_123_456_789])
+def test_line_of_a_network_frame_says_what_its_message_said(sender_wall_ns: int | None) -> None:
+    """A time that the sender did not know is null, not zero and not our own."""
+    origin = FrameOrigin(
+        device_name="Camera", sender_wall_ns=sender_wall_ns, crc=CrcVerdict.VERIFIED
+    )
+    record = frame_record().model_copy(update={"origin": origin})
+    assert json.loads(line_of(record))["origin"] == {
+        "device_name": "Camera",
+        "sender_wall_ns": sender_wall_ns,
+        "crc": "verified",
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
@@ -153,3 +155,20 @@ def test_refused_matrix_is_shown_with_what_to_do() -> None:
     assert caught.value.advice == (
         "rotate the recording by quarter turns with a video tool and run again"
     )
+
+
+@pytest.mark.verifies("SRS_LIVE_016", extent="partial", technique="requirement")
+def test_converted_picture_is_let_go_at_once() -> None:
+    """A ring of references would keep hundreds of decoded pictures until Python looks for it."""
+    converter = RgbConverter()
+    frame = VideoFrame.from_ndarray(np.full((32, 32, 3), 7, dtype=np.uint8), format="rgb24")
+    converter.convert(frame)
+    gc.collect()
+    gc.disable()
+    try:
+        frame = VideoFrame.from_ndarray(np.full((32, 32, 3), 9, dtype=np.uint8), format="rgb24")
+        converter.convert(frame)
+        del frame
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -61,7 +61,7 @@ def test_run_works_without_anybody_watching() -> None:
     """Progress, ledger and the hook at the end are offers, not duties."""
     summary = run_stream(
         ListSource(_frames(2)),
-        ScriptedUnit(),
+        [ScriptedUnit()],
         [],
         clock=FakeClock(START_NS + 10),
         config=AS_FAST,
@@ -211,6 +211,7 @@ def test_engine_that_fails_on_one_frame_costs_that_frame() -> None:
         {
             "event": "inference_failed",
             "log_level": "warning",
+            "unit": "scripted",
             "frame_index": 1,
             "bytes": 7,
             "source_id": "",
@@ -402,16 +403,18 @@ def test_silence_up_to_the_limit_is_tolerated() -> None:
     """Neither a false alarm at the limit nor a miss one nanosecond after it."""
     run = scheduler._Run(
         ListSource([]),
-        ScriptedUnit(),
+        [ScriptedUnit()],
         [],
-        clock=FakeClock(),
+        clock=FakeClock(START_NS),
         config=REALTIME,
         stop=lambda: False,
         ledger=None,
+        monitor=None,
     )
-    run._check_silence(SOURCE_SILENCE_MS_MAX * NS_PER_MS)
+    last_seen_ns = START_NS - SOURCE_SILENCE_MS_MAX * NS_PER_MS
+    assert run._check_silence(last_seen_ns) == last_seen_ns
     with pytest.raises(SourceLostError) as caught:
-        run._check_silence(SOURCE_SILENCE_MS_MAX * NS_PER_MS + 1)
+        run._check_silence(last_seen_ns - 1)
     assert caught.value.problem == (
         "expected a frame at least every 5000 ms from list, got none for 5000 ms"
     )

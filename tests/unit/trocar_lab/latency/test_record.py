@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from simulators.packs import write_tiny_pack
+from trocar.apps.endoscopy import SHIPPED_PACK
 from trocar.contracts.errors import SinkError, SourceLostError
 from trocar_lab.latency.__main__ import main
 from trocar_lab.latency.budgets import load_budgets
+from trocar_lab.latency.bundle import read_bundle
 from trocar_lab.latency.child_process import environment
 from trocar_lab.latency.record import record_bundle
 from trocar_lab.latency.reports import Verdict
@@ -86,6 +88,45 @@ def test_command_line_records_verifies_and_reports(
     assert (tmp_path / "page.html").stat().st_size > 2000
     assert main(common) == SinkError.exit_code
     assert main(["record", "-o", bundle, "--arms", "none"]) == 2
+
+
+@pytest.mark.verifies("SRS_LATE_002", extent="full", technique="requirement")
+def test_two_units_on_one_stream_are_one_row_a_frame(tmp_path: Path) -> None:
+    """Both are named, both answered each frame, and their limits are looked up together."""
+    if not (SHIPPED_PACK / "manifest.json").is_file():
+        pytest.skip("this build ships no pack")
+    write_tiny_pack(tmp_path / "pack")
+    settings = RecordSettings(
+        unit="polyp_segmentation",
+        units_beside=("polyp_segmentation",),
+        thread_count=1,
+        frame_count=20,
+        fps=10,
+        height_px=96,
+        width_px=128,
+        arms=(Arm.IDLE,),
+        run_count=1,
+        warm_up_frame_count=2,
+        warm_up_block=2,
+        warm_up_block_count_max=3,
+    )
+    record_bundle(
+        tmp_path / "bundle",
+        settings,
+        pack=tmp_path / "pack",
+        operator="test",
+        wheel=None,
+        tell=lambda _: None,
+    )
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.faults == ()
+    rows = bundle.runs[0].rows
+    assert [row.frame_index for row in rows] == list(range(20))
+    kinds = {row.outcome for row in rows if not row.is_dropped}
+    assert kinds <= {"polyp_mask+polyp_mask", "polyp_mask+withheld:stale_frame"}
+    report = verify_bundle(tmp_path / "bundle", load_budgets())
+    assert report.unit.startswith("polyp_segmentation+polyp_segmentation ")
+    assert "no budget for polyp_segmentation+polyp_segmentation" in report.arms[0].reasons[0]
 
 
 def test_failing_run_leaves_an_incomplete_bundle(tmp_path: Path) -> None:

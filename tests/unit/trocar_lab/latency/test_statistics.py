@@ -7,11 +7,17 @@ import pytest
 from scipy.stats import beta, binom
 
 from trocar_lab.latency.statistics import (
+    BOOTSTRAP_COUNT,
+    BOOTSTRAP_SEED,
+    DROPPED_NS,
+    Bounds,
     block_bootstrap,
     is_stable,
     longest_run,
     miss_ratio,
     output_intervals,
+    percentile,
+    percentile_bootstrap,
     percentile_interval,
     percentile_ranks,
 )
@@ -94,6 +100,36 @@ def test_bootstrap_without_a_miss_is_empty() -> None:
     """It says nothing then, which is why it never decides."""
     bounds = block_bootstrap([np.zeros(90, dtype=np.bool_)], block_length=30)
     assert (bounds.lower, bounds.upper) == (0.0, 0.0)
+
+
+@pytest.mark.verifies("SRS_LATE_003", extent="full", technique="statistical")
+def test_percentile_bootstrap_agrees_with_resampling_by_hand() -> None:
+    """The weighted rank is the nearest rank of the frames that were drawn, resample by resample."""
+    ages_ns = np.random.default_rng(3).integers(1, 10**9, 700).astype(np.int64)
+    bounds = percentile_bootstrap([ages_ns[:400], ages_ns[400:]], 0.9, block_length=30)
+    blocks = [ages_ns[first : first + 30] for first in range(0, 390, 30)] + [ages_ns[390:400]]
+    blocks += [ages_ns[400 + first : 400 + first + 30] for first in range(0, 300, 30)]
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    found = []
+    for _ in range(BOOTSTRAP_COUNT):
+        chosen = generator.integers(0, len(blocks), len(blocks))
+        drawn = sorted(np.concatenate([blocks[number] for number in chosen]).tolist())
+        found.append(percentile(drawn, 0.9))
+    found.sort()
+    assert (bounds.lower, bounds.upper) == (
+        found[round(0.025 * (BOOTSTRAP_COUNT - 1))],
+        found[round(0.975 * (BOOTSTRAP_COUNT - 1))],
+    )
+
+
+@pytest.mark.verifies("SRS_LATE_003", extent="full", technique="boundary")
+def test_percentile_bootstrap_knows_dropped_frames() -> None:
+    """Where drops come together, the upper end lies among them and the lower one need not."""
+    ages_ns = np.full(3000, 20, dtype=np.int64)
+    ages_ns[100:110] = DROPPED_NS
+    bounds = percentile_bootstrap([ages_ns], 0.999, block_length=30)
+    assert (bounds.lower, bounds.upper) == (20, DROPPED_NS)
+    assert percentile_bootstrap([ages_ns[:90]], 0.999, block_length=30) == Bounds(20, 20)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trocar.contracts.errors import ContractError
+from trocar_lab.latency.gpu_watch import GpuReading
 from trocar_lab.latency.telemetry import from_csv, sample, to_csv
 
 pytestmark = pytest.mark.verifies("SRS_LATENCY_001", extent="partial", technique="requirement")
@@ -44,8 +45,17 @@ def test_machine_without_these_files_gives_empty_cells(tmp_path: Path) -> None:
     assert from_csv(to_csv([found]), "t") == [found]
 
 
+@pytest.mark.verifies("SRS_LATE_006", extent="partial", technique="requirement")
+def test_discrete_gpu_stands_beside_the_system_files(tmp_path: Path) -> None:
+    """What the watch of the GPU read is kept, through a round trip."""
+    found = sample(42, tmp_path, gpu=GpuReading(1410.0, 47.0, 92.5, 0x24))
+    assert (found.gpu_mhz, found.gpu_temperature_c, found.gpu_power_w) == (1410.0, 47.0, 92.5)
+    assert found.gpu_throttle_bits == 36.0
+    assert from_csv(to_csv([found]), "t") == [found]
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"a,b\n", b"\xff", to_csv([]) + b"1,2\n", to_csv([]) + b"x,1,,,,,,,\n"]
+    "data", [b"", b"a,b\n", b"\xff", to_csv([]) + b"1,2\n", to_csv([]) + b"x,1,,,,,,,,,,\n"]
 )
 def test_other_files_are_refused(data: bytes) -> None:
     """Foreign exceptions do not get through."""

@@ -122,7 +122,7 @@ def test_arm_that_decides_but_was_not_recorded_is_insufficient(tmp_path: Path) -
 
 def test_unit_without_a_budget_fails(bundle: Path) -> None:
     """Nobody set a limit, so nothing can keep it."""
-    report = verify_bundle(bundle, Budgets(agx={}, surrogate={}))
+    report = verify_bundle(bundle, Budgets(agx={}, surrogate={}, soak=load_budgets().soak))
     assert report.verdict is Verdict.FAIL
     assert "no budget" in _reasons(report)
 

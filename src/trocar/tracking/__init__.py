@@ -1,0 +1,1 @@
+"""Identity over time as pure functions: assignment, motion, and the life of a track."""

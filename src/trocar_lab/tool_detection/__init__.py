@@ -1,0 +1,1 @@
+"""Tool-tip detection in the toolchain: train, evaluate, pack."""
