@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ BEGIN: Final = "<!-- accuracy:begin -->"
 END: Final = "<!-- accuracy:end -->"
 
 _PACKS: Final = Path("src", "trocar", "assets", "packs")
+
+
+_BOX_COUNT: Final = re.compile(r", \d+ boxes")
+"""What differs from class to class in the data of a figure; the card has it in its table."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def accuracy_table(manifest: ModelManifest) -> str:
         f"| {one.item_count} | {one.group_count} |"
         for one in manifest.metrics
     ]
-    sources = dict.fromkeys((one.data, one.method) for one in manifest.metrics)
+    sources = dict.fromkeys((_BOX_COUNT.sub("", one.data), one.method) for one in manifest.metrics)
     lines += ["", *(f"Data: {data}. Method: {method}." for data, method in sources)]
     return "\n".join([*lines, "", _requirement_line(manifest)])
 

@@ -134,7 +134,7 @@ class RgbConverter:
         # The stubs of PyAV describe side data as a mapping; iterating it gives the items
         # themselves. A container of our own: the one of ``frame.side_data`` and its frame hold each
         # other, so that hundreds of decoded pictures wait for Python's search for such rings.
-        items: list[Any] = list(SideDataContainer(frame))  # type: ignore[call-arg] # stubs
+        items: list[Any] = list(SideDataContainer(frame))  # type: ignore[call-arg] # stub - lacks it
         for item in items:
             if item.type == SideDataType.DISPLAYMATRIX:
                 matrix = np.frombuffer(bytes(item), dtype=np.int32).reshape(3, 3)

@@ -116,6 +116,10 @@ class RecordedFrame(Contract):
     refusal: tuple[Reason, str] | None
 
 
+_OWNER_ONLY: Final = 0o600
+"""Rights of the files: pictures of patients are for the user of the run alone."""
+
+
 @dataclass(slots=True)
 class _Chunk:
     """One pair of files that is being written."""
@@ -282,9 +286,9 @@ class FrameRecorder:
         number = self._next_number
         self._next_number += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        pixels = os.open(self._folder / f"chunk-{number:06}.rgb", flags, 0o644)
+        pixels = os.open(self._folder / f"chunk-{number:06}.rgb", flags, _OWNER_ONLY)
         try:
-            index = os.open(self._folder / f"chunk-{number:06}.jsonl", flags, 0o644)
+            index = os.open(self._folder / f"chunk-{number:06}.jsonl", flags, _OWNER_ONLY)
         except OSError:
             os.close(pixels)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from trocar.contracts.errors import ContractError
+from trocar.contracts.errors import ContractError, SinkError, SourceError
 from trocar.contracts.ports import Clock, FrameSource
 from trocar.streaming.network_addresses import NetworkPlace, network_place
 from trocar.streaming.openigtlink.client import Dialler
@@ -57,7 +57,7 @@ def open_link_sink(scheme: str, rest: str, *, clock: Clock, source: FrameSource)
 
     Raises:
         ContractError: The address is none.
-        SourceError: The port cannot be listened on.
+        SinkError: The port cannot be listened on, or the name of the peer is not known.
     """
     place = _place(scheme, rest, known_options={"version"})
     version = place.option("version")
@@ -66,8 +66,12 @@ def open_link_sink(scheme: str, rest: str, *, clock: Clock, source: FrameSource)
             f"expected version 1 or 2, got {version}",
             advice="leave it out: the version follows what a receiver sends",
         )
+    try:
+        peers = _peers(scheme, place, clock)
+    except SourceError as exc:
+        raise SinkError(exc.problem, advice=exc.advice) from exc
     return OpenIGTLinkSink(
-        _peers(scheme, place, clock),
+        peers,
         clock=clock,
         header_version=None if version is None else _VERSIONS[version],
         geometry_of=source.geometry_of if isinstance(source, OpenIGTLinkSource) else None,

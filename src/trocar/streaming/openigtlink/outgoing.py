@@ -47,7 +47,11 @@ GeometryOf = Callable[[int], ImageGeometry | None]
 """Gives the place of a frame by its index, or None where it is not known."""
 
 OUTSIDE_LEVEL: Final = 0
+"""Level of a mask where nothing was found, as in the mask files."""
+
 INSIDE_LEVEL: Final = 255
+"""Level of a mask where something was found, as in the mask files."""
+
 WITHHELD_LEVEL: Final = 128
 """All over a mask that stands for a result that was withheld: neither inside nor outside."""
 

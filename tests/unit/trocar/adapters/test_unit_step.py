@@ -64,7 +64,6 @@ def test_verdict_is_that_of_the_age(age_ms: int, verdict: DeadlineVerdict) -> No
 
 
 @pytest.mark.verifies("SRS_HOLO_001", extent="full", technique="equivalence")
-@pytest.mark.verifies("IFC_ADAPTER_BORDER", extent="full", technique="requirement")
 def test_unsound_picture_is_withheld_and_the_unit_not_asked() -> None:
     """Admission and the detectors stand before the unit here as in the device's own loop."""
     unit = ScriptedUnit()

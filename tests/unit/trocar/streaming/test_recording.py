@@ -247,3 +247,14 @@ def test_recording_without_space_is_refused(tmp_path: Path) -> None:
     """A mistake of the caller."""
     with pytest.raises(InvariantError, match="without any space"):
         FrameRecorder(tmp_path, source_id="list", bytes_max=0)
+
+
+@pytest.mark.verifies("SRS_LIVE_007", extent="partial", technique="requirement")
+def test_pictures_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
+    """Another user of the machine has no business with them."""
+    recorder = FrameRecorder(tmp_path / "kept", source_id="list")
+    recorder.write(frame_record(0), _frame(raw_frame(0)))
+    recorder.close()
+    chunks = sorted((tmp_path / "kept").glob("chunk-*"))
+    assert len(chunks) == 2
+    assert {path.stat().st_mode & 0o777 for path in chunks} == {0o600}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulators.source import ListSource
-from trocar.contracts.errors import ContractError, TrocarError
+from trocar.contracts.errors import ContractError, SinkError
 from trocar.streaming.clock import MonotonicClock
 from trocar.streaming.openigtlink.opening import open_link_sink, open_link_source
 
@@ -26,7 +26,7 @@ def test_listener_stays_on_the_loopback_address_unless_told_otherwise() -> None:
     source = open_link_source("igtl-listen", "127.0.0.1:18999?allow=127.0.0.1", clock=CLOCK)
     try:
         assert source.source_id == "igtl-listen:18999"
-        with pytest.raises(TrocarError):
+        with pytest.raises(SinkError):
             open_link_sink("igtl-listen", "18999", clock=CLOCK, source=ListSource([]))
     finally:
         source.close()

@@ -90,6 +90,36 @@ def test_moving_tool_is_expected_where_its_speed_brings_it(missing: int) -> None
     assert y == pytest.approx(100 + 3.0 * (25 + missing), abs=3.0)
 
 
+@pytest.mark.verifies("SRS_TRACK_011", extent="partial", technique="requirement")
+def test_noise_of_a_resting_tool_is_smoothed() -> None:
+    """Edges that jump by 4 px to and fro, in place and size, are reported with less than 3 px."""
+    track = _track(tool(box_at(300)))
+    for frame in range(1, 41):
+        step = 4.0 if frame % 2 else -4.0
+        _walk(track, tool(box_at(300 + step, side=80 + step)), begin=frame)
+    left, _, right, _ = track.report(FRAME_SIZE_PX).box_xyxy_px
+    assert abs((left + right) / 2 - 300) < 3.0
+    assert abs((right - left) - 80) < 3.0
+
+
+@pytest.mark.verifies("SRS_TRACK_011", extent="partial", technique="requirement")
+def test_tool_that_turns_around_is_followed() -> None:
+    """After six frames of 40 ms the estimate is on the way back, within a tenth of its side."""
+    track = _track(tool(box_at(100)))
+    _walk(track, *(tool(box_at(100 + 8.0 * at)) for at in range(1, 21)))
+    _walk(track, *(tool(box_at(260 - 8.0 * at)) for at in range(1, 7)), begin=21)
+    assert _middle(track.box)[0] == pytest.approx(260 - 48, abs=8.0)
+
+
+@pytest.mark.verifies("SRS_TRACK_011", extent="partial", technique="requirement")
+def test_tool_that_grows_is_followed() -> None:
+    """A tip that comes nearer doubles its box within a second; the estimate keeps up."""
+    track = _track(tool(box_at(300, side=60)))
+    _walk(track, *(tool(box_at(300, side=60 + 2.4 * at)) for at in range(1, 26)))
+    left, top, right, bottom = track.report(FRAME_SIZE_PX).box_xyxy_px
+    assert (right - left, bottom - top) == pytest.approx((120.0, 120.0), abs=6.0)
+
+
 @pytest.mark.verifies("SRS_TRACK_011", extent="partial", technique="boundary")
 def test_centre_stays_inside_the_frame() -> None:
     """A tool that leaves waits at the rim, at no speed, where it may come back."""

@@ -422,3 +422,25 @@ def test_snapshot_of_another_configuration_is_refused() -> None:
     with pytest.raises(ContractError, match="expected a snapshot of"):
         tracker.restore(other.snapshot())
     assert tracker.snapshot() == before
+
+
+@pytest.mark.verifies("SRS_TRACK_002", extent="partial", technique="boundary")
+def test_detection_at_the_operating_point_belongs_to_one_track_only() -> None:
+    """It is shown and not doubtful as well: of two tools beside each other one is seen."""
+    tracker = _tracker()
+    for frame in range(3):
+        _take(tracker, frame, tool(box_at(100)), tool(box_at(140)))
+    answer = _take(tracker, 3, tool(box_at(120), score=0.5))
+    assert sorted(track.state.value for track in answer.tracks) == ["coasting", "confirmed"]
+
+
+@pytest.mark.verifies("SRS_TRACK_002", extent="partial", technique="boundary")
+@pytest.mark.parametrize(
+    ("shift", "state"), [(30.0, TrackState.CONFIRMED), (50.0, TrackState.COASTING)]
+)
+def test_doubtful_detection_must_lie_on_the_tool(shift: float, state: TrackState) -> None:
+    """No room is given around it: 80 px boxes overlap by 0.45 at 30 px, by 0.23 at 50 px."""
+    tracker = _tracker()
+    _follow(tracker, range(3))
+    answer = _take(tracker, 3, tool(box_at(100 + shift), score=0.4))
+    assert answer.tracks[0].state is state
