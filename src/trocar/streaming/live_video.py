@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -188,10 +187,6 @@ class LiveVideoSource:
         held, self._container = self._container, None
         if held is not None:
             held.close()
-            # Container and streams of PyAV hold each other, and with them the decoder's pictures:
-            # connections that come and go would fill the memory until Python looks for such rings.
-            del held
-            gc.collect()
 
     def _next_batch(self, packets: Iterator[Packet[VideoStream]]) -> _Batch | str:
         """Return the pictures of the next packet, or why there is none any more."""
