@@ -146,11 +146,12 @@ def test_stream_from_the_network_to_the_network(
 def test_two_units_answer_for_every_frame(trocar: CommandLine, clip: Path, tmp_path: Path) -> None:
     """One line a unit and frame, in the order in which the units were named."""
     answer = trocar(
-        *("stream", UNIT, "--also", "tool_tracking", "--as-fast-as-possible", "--json"),
+        *("stream", UNIT, "--also", "tool_tracking", "--as-fast-as-possible"),
         *("--source", f"file:{clip}", "--sink", f"jsonl:{tmp_path / 'r.jsonl'}"),
         *("--sink", f"mp4:{tmp_path / 'o.mp4'}", "--account", tmp_path / "account"),
     )
     assert answer.code == 0, answer.err
+    assert "12 frames received, 24 answers of 2 units, 0 withheld" in answer.out
     lines = lines_of(tmp_path / "r.jsonl")
     names = [(line["frame_index"], line["provenance"]["unit"]) for line in lines]
     assert names == [(index, name) for index in range(12) for name in (UNIT, "tool_tracking")]

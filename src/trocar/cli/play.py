@@ -187,8 +187,10 @@ def run_fields(name: str, folder: Path | None, summary: StreamSummary) -> dict[s
 def run_lines(name: str, folder: Path | None, summary: StreamSummary) -> list[str]:
     """Return one run for people."""
     withheld = ", ".join(f"{reason} {count}" for reason, count in summary.withheld_counts.items())
+    unit_count = len(summary.units)
+    answered = "answered" if unit_count == 1 else f"answers of {unit_count} units"
     account = (
-        f"{name}: {summary.received_count} frames received, {summary.finding_count} answered, "
+        f"{name}: {summary.received_count} frames received, {summary.finding_count} {answered}, "
         f"{sum(summary.withheld_counts.values())} withheld{f' ({withheld})' if withheld else ''}, "
         f"{summary.displaced_count} dropped, {summary.missed_count} missed; "
         f"ended: {summary.ended_because}"

@@ -117,22 +117,16 @@ class Detection(Contract):
         return self
 
 
-class ToolDetections(Contract):
-    """Result of tool detection for one frame.
+class _BoxesOfFrame(Contract):
+    """What boxes lie in.
 
     Attributes:
         frame_index: The frame.
-        detections: What was found, by falling score; may be empty.
-        score_shown_min: Operating point: detections from here up are drawn and tracked; those below
-            stand in the record, so that others can evaluate the model.
         frame_height_px: Height of the frame.
         frame_width_px: Width of the frame.
     """
 
-    kind: Literal["tool_detections"] = "tool_detections"
     frame_index: FrameIndex
-    detections: Annotated[tuple[Detection, ...], Field(max_length=DETECTION_COUNT_MAX)]
-    score_shown_min: UnitInterval
     frame_height_px: _SidePx
     frame_width_px: _SidePx
 
@@ -140,6 +134,20 @@ class ToolDetections(Contract):
     def frame_size_px(self) -> FrameSizePx:
         """Width and height of the frame that the boxes lie in."""
         return self.frame_width_px, self.frame_height_px
+
+
+class ToolDetections(_BoxesOfFrame):
+    """Result of tool detection for one frame; a box belongs to its frame and lies in it.
+
+    Attributes:
+        detections: What was found, by falling score; may be empty.
+        score_shown_min: Operating point: detections from here up are drawn and tracked; those below
+            stand in the record, so that others can evaluate the model.
+    """
+
+    kind: Literal["tool_detections"] = "tool_detections"
+    detections: Annotated[tuple[Detection, ...], Field(max_length=DETECTION_COUNT_MAX)]
+    score_shown_min: UnitInterval
 
     # @need-ids: SRS_CONTRACT_004, RCM_TOOL_001
     @model_validator(mode="after")
@@ -200,31 +208,20 @@ class Track(Contract):
         return self
 
 
-class ToolTracks(Contract):
+class ToolTracks(_BoxesOfFrame):
     """Result of tool tracking for one frame.
 
     Attributes:
-        frame_index: The frame.
         tracks: Every track that is not lost, by its number.
         detections: The detections of the same frame that the tracks were updated with.
         reset_count: How often the tracker has begun anew in this run; tracks before and after a
             reset have nothing to do with each other.
-        frame_height_px: Height of the frame.
-        frame_width_px: Width of the frame.
     """
 
     kind: Literal["tool_tracks"] = "tool_tracks"
-    frame_index: FrameIndex
     tracks: Annotated[tuple[Track, ...], Field(max_length=DETECTION_COUNT_MAX)]
     detections: ToolDetections
     reset_count: int = Field(ge=0)
-    frame_height_px: _SidePx
-    frame_width_px: _SidePx
-
-    @property
-    def frame_size_px(self) -> FrameSizePx:
-        """Width and height of the frame that the boxes lie in."""
-        return self.frame_width_px, self.frame_height_px
 
     # @need-ids: RCM_TOOL_001
     @model_validator(mode="after")
