@@ -38,6 +38,15 @@ class _Compiled(Protocol):
     def create_infer_request(self) -> _Call: ...
 
 
+_HELD: Final[list[tuple[_Compiled, _Call]]] = []
+"""Every compiled model of this process, never freed.
+
+OpenVINO gives the calling thread a stack for signals with each model and puts the one before it
+back when the model is freed. Where two models are freed in the order in which they were made, that
+is memory which is freed already, and the next Ctrl-C ends the process in the middle of a frame.
+"""
+
+
 class OpenVinoBackend:
     """One model compiled for the CPU.
 
@@ -67,6 +76,7 @@ class OpenVinoBackend:
                 advice="ask for fp32, or for a thread count that this processor has",
             )
         self._call = compiled.create_infer_request()
+        _HELD.append((compiled, self._call))
         self._info = BackendInfo(
             engine=f"openvino {self._openvino.__version__}",
             provider="CPU",
@@ -93,7 +103,7 @@ class OpenVinoBackend:
         return check_output(np.array(results[self._output.name]), self._output)
 
     def close(self) -> None:
-        """Release the compiled model's memory with the object; nothing else is held."""
+        """Keep the compiled model until the process ends; see ``_HELD``."""
 
 
 # @need-ids: SRS_NETWORK_001
