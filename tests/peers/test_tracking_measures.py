@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Final
 
 import pytest
 
-pytest.importorskip("trackeval", reason="needs TrackEval and motmetrics (tox -e peers)")
-pytest.importorskip("motmetrics", reason="needs TrackEval and motmetrics (tox -e peers)")
-
-from peers.measures import measures, versions
 from simulators.tracking_cases import draw_case, frames_of, load_cases, read_mot
 from trocar_lab.datasets.data_root import find_data_root
 from trocar_lab.metrics.tracking import TrackingFrame, count_tracking
 from trocar_lab.simulation.tool_motion import SCENARIOS, ToolScenario, render_tool_motion
+
+ARE_THERE: Final = all(importlib.util.find_spec(name) for name in ("trackeval", "motmetrics"))
+if ARE_THERE:
+    from peers.measures import measures, versions
+
+pytestmark = pytest.mark.skipif(
+    not ARE_THERE, reason="needs TrackEval and motmetrics (tox -e peers)"
+)
 
 TOLERANCE: Final = 1e-6
 PUBLIC: Final = "metric_oracles/mot/TUD-Campus"

@@ -354,3 +354,37 @@ def test_verbose_log_holds_names_and_counts_only(
     values = [value for event in events for value in event.values()]
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
     assert all(isinstance(value, str | int | float) for value in flat)
+
+
+@pytest.mark.verifies(
+    "SRS_CLI_005", "UNIT_CLI_COMMANDS_RUN", extent="partial", technique="boundary"
+)
+def test_unit_that_follows_motion_gets_no_stills(trocar: CommandLine, tmp_path: Path) -> None:
+    """Unrelated pictures have no time; what it would say of them would be made up."""
+    write_picture(tmp_path / "a.png")
+    answer = trocar("run", "tool_tracking", tmp_path / "a.png", "-o", tmp_path / "out")
+    answer.require_clean_error(65, "CONTRACT")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.verifies("SRS_CLI_005", "SRS_SINK_010", extent="partial", technique="requirement")
+def test_unit_without_masks_leaves_records_only(trocar: CommandLine, tmp_path: Path) -> None:
+    """Boxes stand in the record; an empty folder of masks would look like a finding of nothing."""
+    write_picture(tmp_path / "a.png")
+    answer = trocar("run", "tool_detection", tmp_path / "a.png", "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    (line,) = lines_of(tmp_path / "out" / "results.jsonl")
+    assert line["outcome"]["kind"] == "tool_detections"
+    assert not (tmp_path / "out" / "masks").exists()
+
+
+@pytest.mark.verifies("SRS_CLI_003", extent="partial", technique="requirement")
+def test_demo_of_tools_plays_their_own_clip(
+    trocar: CommandLine, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recordings of colonoscopy stay away from it."""
+    monkeypatch.setenv("TROCAR_DATA", str(recordings))
+    answer = trocar("demo", "--unit", "tool_tracking", "-o", tmp_path, "--json")
+    assert answer.code == 0, answer.err
+    (run,) = answer.fields["runs"]
+    assert run["summary"]["source_id"] == "laparoscopy.mp4"

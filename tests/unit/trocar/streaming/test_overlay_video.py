@@ -217,3 +217,15 @@ def test_write_after_close_is_an_error(tmp_path: Path) -> None:
     sink.close()
     with pytest.raises(SinkError, match="closed one"):
         sink.write(frame_record(0, outcome=polyp_mask(0)), _frame(0))
+
+
+@pytest.mark.verifies("SRS_SINK_011", extent="partial", technique="fault_injection")
+@pytest.mark.controls("RCM_FRAMEID_001")
+def test_half_of_a_frame_is_not_drawn(tmp_path: Path) -> None:
+    """A queue before the video may leave out one unit's answer: the other's stays away too."""
+    sink = OverlayVideoSink(tmp_path / "o.mp4", unit_count=2)
+    for index in (0, 0, 1, 2, 2):
+        sink.write(frame_record(index), _frame(index))
+    sink.close()
+    assert sink.undrawn_count == 1
+    assert len(_play(tmp_path / "o.mp4")) == 2
