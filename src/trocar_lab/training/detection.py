@@ -37,12 +37,12 @@ from trocar_lab.training.detection_targets import (
     detection_loss,
     stack_targets,
 )
+from trocar_lab.training.schedule import learning_rate_at
 
 __all__ = [
     "DetectionConfig",
     "DetectionTrainer",
     "class_weights",
-    "learning_rate_at",
     "run_network",
 ]
 
@@ -82,14 +82,6 @@ class DetectionConfig:
     seed: int = 20261121
     use_bfloat16: bool = True
     augmentation: DetectionAugmentation = field(default_factory=DetectionAugmentation)
-
-
-def learning_rate_at(step: int, step_count: int, config: DetectionConfig) -> float:
-    """Return the learning rate of a step: linear warm-up, plateau, linear decay to zero."""
-    rise = min(1.0, (step + 1) / config.warmup_steps)
-    decay_start = step_count * (1 - config.decay_fraction)
-    fall = 1.0 if step < decay_start else max(0.0, (step_count - step) / (step_count - decay_start))
-    return config.learning_rate * min(rise, fall)
 
 
 def class_weights(frames: Sequence[BoxedFrame], class_count: int) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from trocar_lab.training.augmentation import AugmentationConfig, augment, paste_rectangle
 from trocar_lab.training.networks import DeepNetwork
+from trocar_lab.training.schedule import learning_rate_at
 
 _DEEP_WEIGHT: Final = 0.2
 _DICE_SMOOTHING: Final = 1.0
@@ -102,14 +103,6 @@ def _level_loss(logits: Tensor, target: Tensor) -> Tensor:
     mass = prob.square().sum(dim=(1, 2, 3)) + target.square().sum(dim=(1, 2, 3))
     dice = (2 * overlap + _DICE_SMOOTHING) / (mass + _DICE_SMOOTHING)
     return functional.binary_cross_entropy_with_logits(logits, target) + (1 - dice).mean()
-
-
-def learning_rate_at(step: int, step_count: int, config: TrainingConfig) -> float:
-    """Return the learning rate of a step: linear warm-up, plateau, linear decay to zero."""
-    rise = min(1.0, (step + 1) / config.warmup_steps)
-    decay_start = step_count * (1 - config.decay_fraction)
-    fall = 1.0 if step < decay_start else max(0.0, (step_count - step) / (step_count - decay_start))
-    return config.learning_rate * min(rise, fall)
 
 
 class Trainer:

@@ -14,10 +14,10 @@ from trocar_lab.training.detection import (
     DetectionConfig,
     DetectionTrainer,
     class_weights,
-    learning_rate_at,
     run_network,
 )
 from trocar_lab.training.detection_augmentation import BoxedFrame, DetectionAugmentation
+from trocar_lab.training.schedule import learning_rate_at
 
 CONFIG = DetectionConfig(
     height_px=64,

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from simulators.augmentations import GEOMETRY_ONLY
 from trocar_lab.training.networks import DeepNetwork
+from trocar_lab.training.schedule import learning_rate_at
 from trocar_lab.training.segmentation import (
     Pair,
     Trainer,
     TrainingConfig,
-    learning_rate_at,
     segmentation_loss,
 )
 
