@@ -233,8 +233,8 @@ def test_server_that_starts_again_is_found() -> None:
         plug, _ = server.accept()
         plug.sendall(image_bytes(level))
         listening.wait_for(level + 1)
+        server.close()  # before the plug: else the dialler may find the old server once more
         plug.close()
-        server.close()
     listening.close()
     assert [(raw.frame_index, int(raw.pixels[0, 0, 0])) for raw in listening.frames] == [
         (0, 0),
