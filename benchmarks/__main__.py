@@ -24,6 +24,8 @@ NAMES: Final = (
     "bench_trace",
     "bench_igtl_codec",
     "bench_openigtlink",
+    "bench_start",
+    "bench_packs",
 )
 OPTIONAL: Final = ("bench_holoscan", "bench_tracking")
 """Run only by name: they need a package that nothing else does."""

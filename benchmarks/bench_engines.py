@@ -14,7 +14,7 @@ from benchmarks.measure import Benchmark, Row, interleave_ms, median_row, ratios
 from benchmarks.scenes import open_shipped
 from trocar.apps.endoscopy import DEMO_CLIP
 from trocar.apps.opening import OpenedUnit
-from trocar.backends.request import Engine, Precision
+from trocar.backends.choices import Engine, Precision
 from trocar.contracts.errors import BackendUnavailableError
 
 __all__ = ["run"]

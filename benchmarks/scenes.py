@@ -17,7 +17,8 @@ from trocar.apps import surgical_tools
 from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, open_unit
 from trocar.apps.opening import OpenedUnit
 from trocar.apps.surgical_tools import open_detection
-from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.choices import Engine, Precision
+from trocar.backends.request import BackendRequest
 from trocar.contracts.findings import Mask, PolypMask
 from trocar.contracts.frame import Frame, RawFrame
 from trocar.contracts.limits import NS_PER_MS

@@ -11,6 +11,8 @@ from typing import Final
 
 from trocar_lab.datasets.data_root import DataRootMissingError
 from trocar_lab.datasets.registered import UnregisteredDataError
+from trocar_lab.optimise import commands as optimise
+from trocar_lab.signing import commands as signing
 from trocar_lab.tool_detection import commands as tools
 
 _POLYP: Final = "polyp_segmentation"
@@ -31,8 +33,16 @@ def main(arguments: list[str] | None = None) -> int:
     pack_units = pack.add_subparsers(dest="unit", required=True)
     _add_polyp_pack_options(pack_units.add_parser(_POLYP))
     tools.add_pack_options(pack_units.add_parser(tools.UNIT))
+    signing.add_options(
+        commands.add_parser(signing.COMMAND, help="make keys, sign packs, write them as one file")
+    )
+    optimise.add_options(
+        commands.add_parser(optimise.COMMAND, help="measure variants of a unit's model, pack one")
+    )
     options = parser.parse_args(arguments)
     try:
+        if options.command == optimise.COMMAND:
+            return optimise.run(options)
         return _COMMANDS[options.command, options.unit](options)
     except (DataRootMissingError, UnregisteredDataError) as exc:
         print(f"error: {exc}", file=sys.stderr)
@@ -106,6 +116,9 @@ _COMMANDS: Final[Mapping[tuple[str, str], Callable[[argparse.Namespace], int]]] 
     ("train", tools.UNIT): tools.run_train,
     ("evaluate", tools.UNIT): tools.run_evaluate,
     ("pack", tools.UNIT): tools.run_pack,
+    (signing.COMMAND, "new-key"): signing.run,
+    (signing.COMMAND, "packs"): signing.run,
+    (signing.COMMAND, "bundle"): signing.run,
 }
 
 

@@ -1,12 +1,14 @@
-"""``python -m trocar_lab.soup``: SOUP.md from risk/soup.toml, risk/soup.rst and pyproject.toml.
+"""``python -m trocar_lab.soup``: SOUP.md from locks, risk/soup.toml, risk/soup.rst, pyproject.toml.
 
-The three sources are compared in both directions first: a declared dependency without an entry, an
-entry that nothing declares, and an entry whose version or scope differs from the declared one are
-faults. With a fault nothing is written.
+The sources are compared in both directions first: a declared or locked dependency without an entry,
+an entry that nothing declares or locks, one whose version or scope differs, a review that is too
+old, an unknown licence, a locked version that nobody reviewed and a missing support status are
+faults. With a fault nothing is written. A list of anomalies that nobody read is no fault but open.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import sys
 import tomllib
@@ -16,13 +18,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from trocar_lab.generated_text import is_current, parse_mode, write_texts
+from trocar_lab.supply.errors import SupplyError
+from trocar_lab.supply.lock_check import locks_of, register_faults
+from trocar_lab.supply.lock_file import Lock
+from trocar_lab.supply.register import (
+    NOT_PUBLISHED,
+    PENDING,
+    REVIEW_DAYS_MAX,
+    Register,
+    read_register,
+    review_faults,
+)
+from trocar_lab.supply.targets import TARGETS
 
 __all__ = ["Entry", "SoupFiles", "declared", "faults", "main", "page", "read_files"]
 
 _REQUIREMENT: Final = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;.*)?$")
 _NEED: Final = re.compile(r"^\.\. soup:: .*\n(?:   .*\n|\n)*", re.MULTILINE)
 _OPTION: Final = re.compile(r"^   :(\w+): (.*)$", re.MULTILINE)
-_DEVICE_EXTRAS: Final = ("cpu", "gpu", "openvino", "openigtlink", "holoscan")
+_DEVICE_EXTRAS: Final = ("cpu", "gpu", "openvino", "openigtlink", "holoscan", "tensorrt")
+_BROUGHT: Final = "brought by "
 _COPIED: Final = (
     "package",
     "version",
@@ -85,15 +100,25 @@ class SoupFiles:
         entries: Packages with an entry, device first.
         needs: Options of each ``soup`` need of risk/soup.rst, by id.
         project: The table of pyproject.toml.
+        register: What was reviewed, left out and read by a person.
+        locks: Lock by the name of its target.
+        root: Repository.
     """
 
     entries: tuple[Entry, ...]
     needs: Mapping[str, Mapping[str, str]]
     project: Mapping[str, Any]
+    register: Register
+    locks: Mapping[str, Lock]
+    root: Path
 
 
 def read_files(root: Path) -> SoupFiles:
-    """Read the three sources of a repository."""
+    """Read the sources of a repository.
+
+    Raises:
+        SupplyError: The register or a lock is missing or damaged.
+    """
     words = (root / "risk" / "soup.rst").read_text(encoding="utf-8")
     blocks = {dict(_OPTION.findall(block))["id"]: block for block in _NEED.findall(words)}
     table = tomllib.loads((root / "risk" / "soup.toml").read_text(encoding="utf-8"))
@@ -103,12 +128,15 @@ def read_files(root: Path) -> SoupFiles:
         entries=(*device, *tools),
         needs={need: dict(_OPTION.findall(block)) for need, block in blocks.items()},
         project=tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")),
+        register=read_register(root),
+        locks=locks_of(root),
+        root=root,
     )
 
 
 def _entry(row: Mapping[str, object], block: str | None) -> Entry:
     """Return one entry; ``block`` is the text of its need, None for a tool."""
-    fields = {key: str(value) for key, value in row.items()}
+    fields = {k: "; ".join(v) if isinstance(v, list) else str(v) for k, v in row.items()}
     if block is None:
         scopes = [scope.strip() for scope in fields["scope"].split(",")]
         name = _normal(fields["package"])
@@ -166,14 +194,23 @@ def declared(project: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
         versions, scopes = found.setdefault(_normal(name), ([], []))
         versions.append(version.removeprefix("=="))
         scopes.append(scope)
+    # What the wheel asks for counts; an extra of the toolchain may pin one version of that range.
     return {
-        name: (" and ".join(dict.fromkeys(versions)), ", ".join(scopes))
+        name: (
+            versions[0] if scopes[0] == "wheel" else " and ".join(dict.fromkeys(versions)),
+            ", ".join(scopes),
+        )
         for name, (versions, scopes) in found.items()
     }
 
 
-def faults(files: SoupFiles) -> list[str]:
-    """Return what the sources say against each other, one sentence each."""
+def faults(files: SoupFiles, *, today: dt.date) -> list[str]:
+    """Return what the sources say against each other, one sentence each.
+
+    Args:
+        files: The sources.
+        today: Day of the check.
+    """
     wanted = declared(files.project)
     names = [entry.package for entry in files.entries]
     found = [f"{name}: entered twice" for name in sorted({n for n in names if names.count(n) > 1})]
@@ -181,6 +218,9 @@ def faults(files: SoupFiles) -> list[str]:
         f"{name}: declared in pyproject.toml, no entry" for name in wanted if name not in names
     ]
     for entry in files.entries:
+        if entry.fields["scope"].startswith(_BROUGHT):
+            found += _brought_faults(entry, files)
+            continue
         if entry.package not in wanted:
             found.append(f"{entry.package}: has an entry, pyproject.toml does not declare it")
             continue
@@ -189,7 +229,20 @@ def faults(files: SoupFiles) -> list[str]:
             found.append(
                 f"{entry.package}: entry says {has}, pyproject.toml {wanted[entry.package]}"
             )
+    found += [f for e in files.register.reviewed for f in review_faults(e, today=today)]
+    found += register_faults(files.locks, files.register, root=files.root)
     return found + _need_faults(files)
+
+
+def _brought_faults(entry: Entry, files: SoupFiles) -> list[str]:
+    """Return whether a package that another brings is locked for a device, in its version."""
+    names = [target.name for target in TARGETS if target.is_device]
+    locked = [files.locks[name].version_of(entry.package) for name in names]
+    versions = {version for version in locked if version is not None}
+    if versions == {entry.fields["version"]}:
+        return []
+    words = " and ".join(sorted(versions)) or "in no lock of a device"
+    return [f"{entry.package}: entry says {entry.fields['version']}, it is {words}"]
 
 
 def _need_faults(files: SoupFiles) -> list[str]:
@@ -218,29 +271,17 @@ def page(files: SoupFiles) -> str:
     """Return SOUP.md."""
     device = [entry for entry in files.entries if entry.is_device]
     tools = [entry for entry in files.entries if not entry.is_device]
-    pending = sum(entry.fields["anomaly_review"] == "pending" for entry in files.entries)
-    lines = [
-        "# Software of unknown provenance",
-        "",
-        "Written by `python -m trocar_lab.soup --write` from `risk/soup.toml`, `risk/soup.rst` and",
-        "`pyproject.toml`; do not edit.",
-        "",
-        "Research use only: Trocar is not a medical device.",
-        "",
-        f"**Review of known anomalies: pending for {pending} of {len(files.entries)} packages.**",
-        "Pending means that the published list was not read; nothing is claimed about it. The",
-        "date is that of the review of metadata, licence and use (`risk/soup.rst`).",
-        "",
-        "Listed are the packages that Trocar names itself. What they bring along is bounded by",
-        "them, not pinned here; `pip` and `tox`, which start the checks, are the user's own.",
-        "",
-        "## Device",
-        "",
+    return "\n".join([
+        *_head(files),
         *_table(device, names=("need",)),
         "",
         "| package | asked of it | safety |",
         "|---|---|---|",
         *(_row((f"`{e.package}`", e.asked, e.safety)) for e in device),
+        "",
+        *_support(device),
+        "",
+        *_left_out(files),
         "",
         "## Toolchain: in no wheel, needed to build, train and check only",
         "",
@@ -249,8 +290,98 @@ def page(files: SoupFiles) -> str:
         "| package | safety |",
         "|---|---|",
         *(_row((f"`{e.package}`", e.safety)) for e in tools),
+        "",
+        *_support(tools),
+        "",
+        *_transitive(files),
+        "",
+    ])
+
+
+def _head(files: SoupFiles) -> list[str]:
+    """Return what stands above the tables."""
+    pending = sum(entry.fields["anomaly_review"] == PENDING for entry in files.entries)
+    partly = sum("partly_read" in entry.fields for entry in files.entries)
+    return [
+        "# Software of unknown provenance",
+        "",
+        "Written by `python -m trocar_lab.soup --write` from the locks `pylock.*.toml`,",
+        "`risk/soup.toml`, `risk/soup.rst` and `pyproject.toml`; do not edit.",
+        "",
+        "Research use only: Trocar is not a medical device.",
+        "",
+        f"**Review of known anomalies: pending for {pending} of {len(files.entries)} packages.**",
+        "Pending means that the published list was not read; nothing is claimed about it. For",
+        f"{partly} of them single threads were read, from a stored copy; they are named below,",
+        "and the review stays pending. The date is that of the review of metadata, licence and",
+        f"use (`risk/soup.rst`); after {REVIEW_DAYS_MAX} days it is too old. Rule F2 of the trace",
+        "keeps a pending review open. A review that is too old, a licence nobody knows, a locked",
+        "version that nobody reviewed and a missing support status are red and stop the gate.",
+        f'"{NOT_PUBLISHED}" means that no end of support was found; "maintained" rests on the',
+        "words beside it and on no promise of a supplier.",
+        "",
+        "## Device",
+        "",
+        "Every package of `pylock.device-cpu.toml` and `pylock.device-gpu.toml` is here, with",
+        "what the packages bring along, and what a site installs itself. Libraries inside the",
+        "wheels are in the bill of materials, `sbom.cdx.json` of a release.",
+        "",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _support(entries: Sequence[Entry]) -> list[str]:
+    """Return support status, and what was read of the lists of anomalies."""
+    rows = [
+        (
+            f"`{entry.package}`",
+            entry.fields.get("support_level", ""),
+            entry.fields.get("support_basis", ""),
+            entry.fields.get("end_of_support", ""),
+            entry.fields.get("partly_read", "nothing"),
+        )
+        for entry in entries
+    ]
+    heads = ("package", "support", "rests on", "end of support", "threads that were read")
+    return [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
+
+
+def _left_out(files: SoupFiles) -> list[str]:
+    """Return what metadata ask for and a device runs without."""
+    heads = ("package", "asked for by", "why a device runs without it", "test")
+    rows = [
+        (f"`{o.package}`", f"`{o.asked_by}`", o.reason, f"`{o.proof}`")
+        for o in files.register.omitted
+    ]
+    if not rows:
+        return ["Nothing that metadata ask for is left out of a device."]
+    return [
+        "Left out of a device although metadata ask for it:",
+        "",
+        _row(heads),
+        "|" + "---|" * len(heads),
+        *map(_row, rows),
+    ]
+
+
+def _transitive(files: SoupFiles) -> list[str]:
+    """Return what the toolchain's packages bring along: listed, not reviewed."""
+    named = {entry.package for entry in files.entries}
+    found = {
+        (package.name, package.version, package.licence): None
+        for target in TARGETS
+        if not target.is_device
+        for package in files.locks[target.name].packages
+        if package.name not in named
+    }
+    read = files.register.read_licences
+    rows = [(f"`{name}`", version, read.get(name, what)) for name, version, what in sorted(found)]
+    return [
+        "Brought along by them, locked and not reviewed; the licence is what their metadata say:",
+        "",
+        "| package | version | licence |",
+        "|---|---|---|",
+        *map(_row, rows),
+    ]
 
 
 def _table(entries: Sequence[Entry], *, names: tuple[str, ...]) -> list[str]:
@@ -258,6 +389,7 @@ def _table(entries: Sequence[Entry], *, names: tuple[str, ...]) -> list[str]:
     keys = (
         *names,
         "version",
+        "reviewed_version",
         "scope",
         "purpose",
         "licence",
@@ -267,7 +399,9 @@ def _table(entries: Sequence[Entry], *, names: tuple[str, ...]) -> list[str]:
         "anomaly_review",
     )
     heads = ("package", *(key.replace("_", " ") for key in keys))
-    rows = [(f"`{entry.package}`", *(entry.fields[key] for key in keys)) for entry in entries]
+    rows = [
+        (f"`{entry.package}`", *(entry.fields.get(key, "") for key in keys)) for entry in entries
+    ]
     return [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
 
 
@@ -279,8 +413,12 @@ def _row(cells: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check SOUP.md; return 0 when all is sound and current, else 1."""
     options = parse_mode("trocar_lab.soup", __doc__, arguments)
-    files = read_files(options.root)
-    found = faults(files)
+    try:
+        files = read_files(options.root)
+    except SupplyError as exc:
+        print(f"soup: {exc}")
+        return 1
+    found = faults(files, today=dt.datetime.now(tz=dt.UTC).date())
     for fault in found:
         print(f"soup: {fault}")
     path, text = options.root / "SOUP.md", page(files)

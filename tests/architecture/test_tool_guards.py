@@ -154,6 +154,8 @@ def _layered_tree(root: Path, changes: Mapping[str, str]) -> Path:
         "units.tool",
         "apps.endoscopy",
         "apps.surgery",
+        "packs.content",
+        "packs.verify",
     ]
     files = {f"src/trocar/{name.replace('.', '/')}/__init__.py": "" for name in modules}
     trace = ("", *(f"{name}/" for name in _layer_packages("layers of the trace")))
@@ -175,10 +177,13 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
         "src/trocar/apps/endoscopy/__init__.py": (
             "import trocar.apps.opening\nimport trocar.units.polyp\n"
         ),
-        "src/trocar_lab/__init__.py": "import trocar.units.polyp\nimport torch\n",
+        "src/trocar/packs/verify/__init__.py": "import trocar.packs.content\n",
+        "src/trocar_lab/__init__.py": (
+            "import trocar.units.polyp\nimport torch\nimport trocar.packs.content\n"
+        ),
     }
     done = run_import_linter(_layered_tree(tmp_path / "tree", allowed), cache=tmp_path)
-    assert (done.returncode, "5 kept, 0 broken" in done.stdout) == (0, True), (
+    assert (done.returncode, "6 kept, 0 broken" in done.stdout) == (0, True), (
         done.stdout + done.stderr
     )
 
@@ -207,6 +212,16 @@ def test_import_linter_is_green_on_layers_that_hold(tmp_path: Path) -> None:
             "applications are blind to each other",
             "src/trocar/apps/opening/__init__.py",
             "import trocar.apps.endoscopy\n",
+        ),
+        (
+            "packs are opened through verify",
+            "src/trocar/apps/opening/__init__.py",
+            "import trocar.packs.content\n",
+        ),
+        (
+            "packs are opened through verify",
+            "src/trocar/cli/__init__.py",
+            "def f():\n    from trocar.packs import content\n",
         ),
         (
             "layers of the trace",

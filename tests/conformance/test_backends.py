@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +12,74 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from simulators import tensorrt_runtime
 from simulators.backend import MemoryBackend
+from simulators.int8_packs import write_int8_pack
 from simulators.packs import (
     tiny_model,
     tiny_reference,
     write_detector_pack,
     write_tiny_pack,
 )
+from trocar.backends.choices import Engine, Precision
 from trocar.backends.reference_case import (
     ReferenceCaseReport,
     replay_reference_case,
     require_parity,
 )
-from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.request import BackendRequest
 from trocar.backends.select import open_backend
 from trocar.contracts.errors import BackendUnavailableError, ContractError, IncompatiblePackError
 from trocar.contracts.ports import Backend
 from trocar.packs.verify import VerifiedPack
 
 REQUESTS = [
-    pytest.param(BackendRequest(thread_count=1), id="onnxruntime-cpu-fp32"),
     pytest.param(
-        BackendRequest(engine=Engine.OPENVINO_CPU, thread_count=1), id="openvino-cpu-fp32"
+        BackendRequest(precision=Precision.FP32, thread_count=1), id="onnxruntime-cpu-fp32"
+    ),
+    pytest.param(
+        BackendRequest(engine=Engine.OPENVINO_CPU, precision=Precision.FP32, thread_count=1),
+        id="openvino-cpu-fp32",
     ),
     pytest.param(
         BackendRequest(engine=Engine.OPENVINO_CPU, precision=Precision.BF16, thread_count=1),
         id="openvino-cpu-bf16",
     ),
+    # The library and the driver are simulated; the adapter is the real one. No GPU was at hand.
+    pytest.param(
+        BackendRequest(engine=Engine.TENSORRT, precision=Precision.FP32, thread_count=1),
+        id="tensorrt-fp32-simulated",
+    ),
+    # No precision is asked for: the pack's own, which is int8.
+    pytest.param(BackendRequest(thread_count=1), id="onnxruntime-cpu-int8"),
+    pytest.param(
+        BackendRequest(engine=Engine.OPENVINO_CPU, thread_count=1), id="openvino-cpu-int8"
+    ),
 ]
+MODULES = {Engine.OPENVINO_CPU: "openvino", Engine.TENSORRT: "tensorrt"}
+
+
+@pytest.fixture(autouse=True)
+def _machine_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a simulated TensorRT in place, with a simulated GPU."""
+    tensorrt_runtime.install(monkeypatch)
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> VerifiedPack:
-    """Return the tiny pack."""
+def pack(tmp_path: Path, request: pytest.FixtureRequest) -> VerifiedPack:
+    """Return the tiny pack; the one in whole numbers where no precision is asked for."""
+    arguments = getattr(request.node, "callspec", None)
+    asked = None if arguments is None else arguments.params.get("request_")
+    if asked is not None and asked.precision is None:
+        return write_int8_pack(tmp_path / "pack")
     return write_tiny_pack(tmp_path / "pack")
 
 
 def _open(pack: VerifiedPack, request: BackendRequest) -> Backend:
     """Open a backend, or skip with the reason where this processor cannot run the precision."""
-    module = "openvino" if request.engine is Engine.OPENVINO_CPU else "onnxruntime"
-    assert importlib.util.find_spec(module) is not None, f"{module} belongs to the test environment"
+    module = MODULES.get(request.engine, "onnxruntime")
+    is_there = module in sys.modules or importlib.util.find_spec(module) is not None
+    assert is_there, f"{module} belongs to the test environment"
     try:
         return open_backend(pack.model, pack.manifest, request)
     except BackendUnavailableError as exc:
@@ -70,7 +99,8 @@ class TestBackend:
     ) -> None:
         """The record must name what really ran."""
         info = _open(pack, request_).info
-        assert info.precision == request_.precision.value
+        asked = "int8" if request_.precision is None else request_.precision.value
+        assert info.precision == asked
         assert info.thread_count == request_.thread_count
         assert info.engine.startswith(request_.engine.value.split("-")[0])
 
@@ -224,8 +254,7 @@ def test_engine_that_is_not_installed_is_named(
     pack: VerifiedPack, request_: BackendRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what to type."""
-    name = "openvino" if request_.engine is Engine.OPENVINO_CPU else "onnxruntime"
-    monkeypatch.setitem(__import__("sys").modules, name, None)
+    monkeypatch.setitem(sys.modules, MODULES.get(request_.engine, "onnxruntime"), None)
     with pytest.raises(BackendUnavailableError, match="not installed") as caught:
         open_backend(pack.model, pack.manifest, request_)
     assert "pip install" in caught.value.advice

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from simulators.packs import write_detector_pack, write_tiny_pack
+from simulators.trust import sign_and_trust, trust_of
 from trocar.contracts.errors import PackError, SourceError
 from trocar.packs.verify import verify_pack
 from trocar.streaming.clock import MonotonicClock
@@ -49,7 +50,7 @@ def test_damaged_pack_is_refused_or_unchanged(tmp_path: Path) -> None:
     """No alteration of any file is accepted unless it gives back the very same bytes."""
     sound = write_tiny_pack(tmp_path / "pack")
     generator = np.random.default_rng(11)
-    names = [*sound.content, "manifest.json"]
+    names = [*sound.content, "manifest.json", "model.sig"]
     refused_count = 0
     for _ in range(CASE_COUNT):
         name = names[int(generator.integers(0, len(names)))]
@@ -57,7 +58,7 @@ def test_damaged_pack_is_refused_or_unchanged(tmp_path: Path) -> None:
         original = path.read_bytes()
         path.write_bytes(_damage(original, generator))
         try:
-            found = verify_pack(tmp_path / "pack")
+            found = verify_pack(tmp_path / "pack", trust_of(tmp_path / "pack"))
         except PackError:
             refused_count += 1
         else:
@@ -91,7 +92,7 @@ def _altered(value: object, generator: np.random.Generator) -> object:
 def test_altered_manifest_of_a_detector_is_refused_or_still_means_a_detector(
     tmp_path: Path,
 ) -> None:
-    """The manifest vouches for all else and has no digest itself: valid JSON of any other content.
+    """A maker signs what a maker wrote: valid JSON of any other content, signed and approved.
 
     What is accepted must still fit the unit in each tensor, class and limit, or be refused there.
     """
@@ -102,8 +103,9 @@ def test_altered_manifest_of_a_detector_is_refused_or_still_means_a_detector(
     refused_count = 0
     for _ in range(2 * CASE_COUNT):
         path.write_text(json.dumps(_altered(facts, generator)), encoding="utf-8")
+        sign_and_trust(tmp_path / "pack")
         try:
-            manifest = verify_pack(tmp_path / "pack").manifest
+            manifest = verify_pack(tmp_path / "pack", trust_of(tmp_path / "pack")).manifest
             config = ToolDetectionConfig.from_manifest(manifest, frame_age_ms_max=100)
         except PackError as exc:
             refused_count += 1

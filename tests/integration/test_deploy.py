@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from trocar.backends.request import Engine, Precision
+from trocar.backends.choices import Engine, Precision
 from trocar.cli.catalogue import find_unit
 from trocar.cli.main import build_parser
 from trocar.contracts import errors

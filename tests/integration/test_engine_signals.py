@@ -15,7 +15,8 @@ PROGRAM: Final = """
 import gc, signal, sys
 from pathlib import Path
 from trocar.apps.surgical_tools import open_detection
-from trocar.backends.request import BackendRequest, Engine
+from trocar.backends.choices import Engine
+from trocar.backends.request import BackendRequest
 
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(1))

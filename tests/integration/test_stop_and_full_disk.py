@@ -17,6 +17,7 @@ import pytest
 
 from simulators.command_line import UNIT, lines_of
 from simulators.media import decoded, write_clip
+from simulators.trust import trust_of
 from trocar import RESEARCH_NOTICE
 
 PATIENCE_S: Final = 60.0
@@ -60,6 +61,7 @@ def _streaming(pack: Path, folder: Path, *words: object) -> list[object]:
     out.mkdir()
     return [
         *("stream", UNIT, "--source", f"file:{clip}", "--loop", 1000, "--pack", pack),
+        f"--trust={trust_of(pack)}",
         *("--sink", f"jsonl:{out / 'r.jsonl'}", "--sink", f"mp4:{out / 'o.mp4'}"),
         *("--sink", f"latency:{out}", *words),
     ]
@@ -128,6 +130,7 @@ def test_disk_that_fills_up_leaves_whole_lines(tiny_pack: Path, tmp_path: Path) 
     process = _start(
         [
             *("stream", UNIT, "--source", f"file:{clip}", "--pack", tiny_pack),
+            f"--trust={trust_of(tiny_pack)}",
             *("--sink", f"jsonl:{record}", "--as-fast-as-possible"),
         ],
         before=_small_files,
@@ -155,6 +158,7 @@ def test_full_device_is_an_error_with_advice(
     record = tmp_path / "other.jsonl"
     process = _start([
         *("stream", UNIT, "--source", f"file:{clip}", "--pack", tiny_pack),
+        f"--trust={trust_of(tiny_pack)}",
         *("--sink", sink, "--sink", f"jsonl:{record}", "--as-fast-as-possible"),
     ])
     _, stderr = process.communicate(timeout=PATIENCE_S)

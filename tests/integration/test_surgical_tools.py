@@ -19,8 +19,10 @@ from simulators.packs import (
     painted_cells,
     write_detector_pack,
 )
+from simulators.trust import trust_of
 from trocar.apps.surgical_tools import open_detection, open_tracking
-from trocar.backends.request import BackendRequest, Engine
+from trocar.backends.choices import Engine
+from trocar.backends.request import BackendRequest
 from trocar.contracts.findings import ToolDetections, ToolTracks
 from trocar.contracts.frame import Frame
 
@@ -111,8 +113,12 @@ def test_video_becomes_numbered_tools_and_an_overlay(
 def test_tracking_gets_what_detection_alone_would_give(detector_pack: Path, engine: Engine) -> None:
     """Same pack, same frames: the detections in the tracks are the detector's, bit for bit."""
     request = BackendRequest(engine=engine, thread_count=1, warm_up_count=1)
-    alone = open_detection(detector_pack, request, frame_age_ms_max=100).unit
-    joined = open_tracking(detector_pack, request, frame_age_ms_max=100).unit
+    alone = open_detection(
+        detector_pack, request, frame_age_ms_max=100, trust=trust_of(detector_pack)
+    ).unit
+    joined = open_tracking(
+        detector_pack, request, frame_age_ms_max=100, trust=trust_of(detector_pack)
+    ).unit
     for index in range(FRAME_COUNT):
         frame = Frame(
             pixels=_picture(index),

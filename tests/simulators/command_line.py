@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulators.trust import trust_of
 from trocar import RESEARCH_NOTICE
 from trocar.cli import commands_run
 from trocar.cli.catalogue import find_unit
@@ -61,11 +64,20 @@ class CommandLine:
         self.pack = pack
 
     def __call__(self, *words: object) -> Answer:
-        """Run one command as it stands."""
+        """Run one command as it stands; a pack of the simulators brings its trust folder."""
         self._capsys.readouterr()
-        code = main([str(word) for word in words])
+        code = main([*(str(word) for word in words), *self._trust(words)])
         captured = self._capsys.readouterr()
         return Answer(code=code, out=captured.out, err=captured.err)
+
+    @staticmethod
+    def _trust(words: Sequence[object]) -> list[str]:
+        """Return the option that names the trust folder beside the pack, where there is one."""
+        after = dict(pairwise(words))
+        place = after.get("verify") or after.get("--pack")
+        if "--trust" in words or not isinstance(place, Path) or not trust_of(place).is_dir():
+            return []
+        return [f"--trust={trust_of(place)}"]
 
     def run(self, source: Path, output: Path, *words: object) -> Answer:
         """``trocar run`` with the pack."""

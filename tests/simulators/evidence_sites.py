@@ -12,7 +12,7 @@ import pytest
 from simulators.evidence_runs import identity_of, lines_of, write_run
 from trocar_lab.evidence.errors import EvidenceError
 from trocar_lab.evidence.selftest.demo import DEMO_FILES, write_demo
-from trocar_lab.evidence.store.identity import RunIdentity, file_sha256, pack_digests
+from trocar_lab.evidence.store.identity import RunIdentity, locks_sha256, pack_digests
 from trocar_lab.evidence.store.intake import Request, import_bundle
 from trocar_lab.provenance.code_identity import folder_sha256
 
@@ -53,7 +53,7 @@ class Site(NamedTuple):
             "commit": self.commit,
             "device_sha256": folder_sha256(self.root / "src" / "trocar"),
             "lab_sha256": folder_sha256(self.root / "src" / "trocar_lab"),
-            "lock_sha256": file_sha256(self.root / "pylock.toml"),
+            "lock_sha256": locks_sha256(self.root),
             "packs": pack_digests(self.root),
         }
         return identity_of(platform, **{**values, **changes})

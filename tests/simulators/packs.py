@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from trocar.packs.verify import VerifiedPack
+from simulators.trust import sign_and_trust, trust_of
+from trocar.packs.verify import VerifiedPack, verify_pack
 from trocar_lab.packing.build import PackContent, write_pack
 
 SIDE_PX = 64
@@ -102,10 +103,10 @@ def tiny_reference() -> tuple[
 
 
 def write_tiny_pack(folder: Path, **changes: object) -> VerifiedPack:
-    """Write the pack, with some facts changed; return it verified."""
+    """Write the pack, with some facts changed, sign and approve it; return it verified."""
     reference_input, reference_output = tiny_reference()
     content = PackContent(tiny_model(), "# Tiny\n", reference_input, reference_output)
-    return write_pack(folder, content, {**tiny_facts(), **changes})
+    return _signed(folder, content, {**tiny_facts(), **changes})
 
 
 def detector_model() -> bytes:
@@ -182,14 +183,22 @@ def detector_facts() -> dict[str, Any]:
 
 
 def write_detector_pack(folder: Path, **changes: object) -> VerifiedPack:
-    """Write the detecting pack, with some facts changed; return it verified."""
+    """Write the detecting pack, with some facts changed; sign, approve, return it verified."""
     frame = painted_cells((2, 3, (230, 0, 200)), (5, 9, (0, 180, 100)))[np.newaxis]
     content = PackContent(detector_model(), "# Tiny detector\n", frame, detector_maps(frame))
-    return write_pack(folder, content, {**detector_facts(), **changes})
+    return _signed(folder, content, {**detector_facts(), **changes})
+
+
+def _signed(folder: Path, content: PackContent, facts: dict[str, Any]) -> VerifiedPack:
+    """Write, sign and approve a pack; its trust folder lies beside it."""
+    write_pack(folder, content, facts)
+    sign_and_trust(folder)
+    return verify_pack(folder, trust_of(folder))
 
 
 def edit_manifest(folder: Path, **changes: object) -> None:
-    """Change top-level fields of a written manifest."""
+    """Change top-level fields of a written manifest; sign and approve the result."""
     path = folder / "manifest.json"
     parsed = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**parsed, **changes}), encoding="utf-8")
+    sign_and_trust(folder)

@@ -123,7 +123,7 @@ def trace_files(need_count: int) -> dict[str, str]:
         **files,
         "src/trocar/__init__.py": '"""The device."""\n',
         "src/trocar/synthetic/__init__.py": '"""Units."""\n',
-        "pylock.toml": 'lock-version = "1.0"\n',
+        "pylock.device-cpu.toml": 'lock-version = "1.0"\n',
         "pyproject.toml": '[project]\nname = "synthetic"\nversion = "1.0.0"\n'
         'dependencies = ["numpy>=2.2,<3"]\n',
     }

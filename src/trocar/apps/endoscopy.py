@@ -20,13 +20,20 @@ DEMO_CLIP: Final = ASSETS / "demo" / "colonoscopy.mp4"
 
 
 # @need-ids: SRS_POLYP_003
-def open_unit(pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: int) -> OpenedUnit:
+def open_unit(
+    pack_folder: Path,
+    request: BackendRequest,
+    *,
+    frame_age_ms_max: int,
+    trust: Path | None = None,
+) -> OpenedUnit:
     """Open polyp segmentation; see ``apps.opening.open_pack``.
 
     Args:
         pack_folder: Folder of the pack.
         request: Engine, precision and threads that must run.
         frame_age_ms_max: Age above which a frame is not answered [ms].
+        trust: Folder with trusted keys and approved packs; None for that of this release.
 
     Returns:
         The unit, ready.
@@ -45,4 +52,5 @@ def open_unit(pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: i
         build=lambda config, backend, pack: PolypSegmenter(
             config, backend, pack_id=pack.manifest.pack_id, pack_digest=pack.digest
         ),
+        trust=trust,
     )

@@ -42,32 +42,34 @@ class OpenedUnit:
     reference_case: ReferenceCaseReport
 
 
-# @need-ids: SRS_PACK_001, SRS_PACK_004, SRS_BACKEND_001, SRS_BACKEND_005
+# @need-ids: SRS_PACK_001, SRS_PACK_004, SRS_BACKEND_001, SRS_BACKEND_005, SRS_START_002
 def open_pack(
     pack_folder: Path,
     request: BackendRequest,
     *,
     configure: Callable[[ModelManifest], _Config],
     build: Callable[[_Config, Backend, VerifiedPack], Unit],
+    trust: Path | None = None,
 ) -> OpenedUnit:
     """Verify a pack, start the engine, warm it up, replay the reference case, build the unit.
 
     Args:
-        pack_folder: Folder of the pack.
+        pack_folder: Folder of the pack, or the pack in one file.
         request: Engine, precision and threads that must run.
         configure: Makes the unit's configuration of a verified manifest, or refuses the pack;
             called before an engine sees the model.
         build: Makes the unit; called when everything before it has succeeded.
+        trust: Folder with trusted keys and approved packs; None for that of this release.
 
     Returns:
         The unit, ready.
 
     Raises:
-        PackError: The pack is not sound, or is not for this unit.
+        PackError: The pack is not sound, not signed and approved, or not for this unit.
         BackendUnavailableError: The engine is missing, would run something else, or differs from
             the reference case.
     """
-    pack = verify_pack(pack_folder)
+    pack = verify_pack(pack_folder, trust)
     config = configure(pack.manifest)
     backend = open_backend(pack.model, pack.manifest, request)
     report = replay_reference_case(

@@ -80,7 +80,11 @@ class TrackedDetector:
 
 # @need-ids: SRS_TOOL_003
 def open_detection(
-    pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: int
+    pack_folder: Path,
+    request: BackendRequest,
+    *,
+    frame_age_ms_max: int,
+    trust: Path | None = None,
 ) -> OpenedUnit:
     """Open tool detection; see ``apps.opening.open_pack``.
 
@@ -88,6 +92,7 @@ def open_detection(
         pack_folder: Folder of the pack.
         request: Engine, precision and threads that must run.
         frame_age_ms_max: Age above which a frame is not answered [ms].
+        trust: Folder with trusted keys and approved packs; None for that of this release.
 
     Returns:
         The unit, ready.
@@ -102,12 +107,17 @@ def open_detection(
         request,
         configure=lambda manifest: _configure(manifest, frame_age_ms_max),
         build=_detector,
+        trust=trust,
     )
 
 
 # @need-ids: SRS_TOOL_003, SRS_TOOL_011
 def open_tracking(
-    pack_folder: Path, request: BackendRequest, *, frame_age_ms_max: int
+    pack_folder: Path,
+    request: BackendRequest,
+    *,
+    frame_age_ms_max: int,
+    trust: Path | None = None,
 ) -> OpenedUnit:
     """Open tool detection with a new tracker behind it; see ``open_detection``.
 
@@ -115,6 +125,7 @@ def open_tracking(
         pack_folder: Folder of a pack for tool detection.
         request: Engine, precision and threads that must run.
         frame_age_ms_max: Age above which a frame is not answered [ms].
+        trust: Folder with trusted keys and approved packs; None for that of this release.
 
     Returns:
         The unit, ready; for one stream.
@@ -131,6 +142,7 @@ def open_tracking(
         build=lambda config, backend, pack: TrackedDetector(
             _detector(config, backend, pack), ToolTracker(STANDARD)
         ),
+        trust=trust,
     )
 
 

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trocar.backends.request import BackendRequest, Engine, Precision, check_batch, check_output
+from trocar.backends.choices import Engine, Precision
+from trocar.backends.request import BackendRequest, check_batch, check_output, precision_of
 from trocar.contracts.errors import BackendUnavailableError, InferenceError
 from trocar.contracts.manifest import ModelManifest
 from trocar.contracts.record import BackendInfo
@@ -32,6 +33,12 @@ _INSTALL: Final = {
     Engine.ONNXRUNTIME_CPU: 'pip install "trocar[cpu]"',
     Engine.ONNXRUNTIME_CUDA: 'pip install "trocar[gpu]" beside an NVIDIA GPU and its driver',
     Engine.ONNXRUNTIME_TENSORRT: 'pip install "trocar[gpu]" and TensorRT beside an NVIDIA GPU',
+}
+# The CUDA provider computes the layers of an int8 model in float: that would be another precision.
+_PRECISIONS: Final = {
+    Engine.ONNXRUNTIME_CPU: frozenset({Precision.FP32, Precision.INT8}),
+    Engine.ONNXRUNTIME_CUDA: frozenset({Precision.FP32}),
+    Engine.ONNXRUNTIME_TENSORRT: frozenset({Precision.FP32, Precision.FP16}),
 }
 _LOG_ERRORS_ONLY: Final = 3
 _NO_REPORTS: Final = "ORT_DISABLE_TELEMETRY"
@@ -68,14 +75,15 @@ class OnnxRuntimeBackend:
         self._output = manifest.output
         runtime = _import_runtime(request.engine)
         provider = _PROVIDERS[request.engine]
-        _check_precision(request)
+        precision = precision_of(request, manifest)
+        _check_precision(request.engine, precision)
         if provider not in runtime.get_available_providers():
             raise BackendUnavailableError(
                 f"expected {provider}, this ONNX Runtime offers "
                 f"{runtime.get_available_providers()}",
                 advice=_INSTALL[request.engine],
             )
-        self._session = _open_session(runtime, model, request)
+        self._session = _open_session(runtime, model, request, precision)
         if self._session.get_providers()[0] != provider:
             raise BackendUnavailableError(
                 f"expected {provider} to run, got {self._session.get_providers()}",
@@ -87,7 +95,7 @@ class OnnxRuntimeBackend:
         self._info = BackendInfo(
             engine=f"onnxruntime {runtime.__version__}",
             provider=provider,
-            precision=request.precision.value,
+            precision=precision.value,
             thread_count=request.thread_count,
         )
 
@@ -129,20 +137,19 @@ def _import_runtime(engine: Engine) -> ModuleType:
         ) from exc
 
 
-def _check_precision(request: BackendRequest) -> None:
+def _check_precision(engine: Engine, precision: Precision) -> None:
     """Refuse a precision that this engine would silently not use."""
-    offered = {Precision.FP32}
-    if request.engine is Engine.ONNXRUNTIME_TENSORRT:
-        offered.add(Precision.FP16)
-    if request.precision not in offered:
+    if precision not in _PRECISIONS[engine]:
         raise BackendUnavailableError(
-            f"expected {request.engine} to run {request.precision}, it offers "
-            f"{', '.join(sorted(offered))} for this pack",
+            f"expected {engine} to run {precision}, it offers "
+            f"{', '.join(sorted(_PRECISIONS[engine]))} for this pack",
             advice="ask for another precision, or for openvino-cpu",
         )
 
 
-def _open_session(runtime: ModuleType, model: bytes, request: BackendRequest) -> _Session:
+def _open_session(
+    runtime: ModuleType, model: bytes, request: BackendRequest, precision: Precision
+) -> _Session:
     """Open a session with one provider, fixed threads and no fallback."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = request.thread_count
@@ -155,7 +162,7 @@ def _open_session(runtime: ModuleType, model: bytes, request: BackendRequest) ->
     if request.engine is not Engine.ONNXRUNTIME_CPU:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if request.engine is Engine.ONNXRUNTIME_TENSORRT:
-        settings["trt_fp16_enable"] = str(int(request.precision is Precision.FP16))
+        settings["trt_fp16_enable"] = str(int(precision is Precision.FP16))
     try:
         session: _Session = runtime.InferenceSession(
             model, sess_options=options, providers=[(_PROVIDERS[request.engine], settings)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trocar.backends.request import DerivedEngine
 from trocar.contracts.base import Contract
 from trocar.contracts.errors import BackendUnavailableError, IncompatiblePackError
 from trocar.contracts.limits import BOX_PARITY_OVERLAP_MIN
@@ -121,14 +122,19 @@ def require_parity(report: ReferenceCaseReport, backend: Backend) -> None:
     Raises:
         BackendUnavailableError: A limit of the pack is exceeded.
     """
-    if not report.is_within_limits:
-        raise BackendUnavailableError(
-            f"{backend.info.engine} in {backend.info.precision} differs from the reference case: "
-            "probability by "
-            f"{report.prob_difference_max:.3g} (limit {report.prob_difference_limit}), mask Dice "
-            f"{report.mask_dice:.4f} (limit {report.mask_dice_limit})",
-            advice="use another engine or precision; do not use this one",
-        )
+    if report.is_within_limits:
+        return
+    problem = (
+        f"{backend.info.engine} in {backend.info.precision} differs from the reference case: "
+        f"probability by {report.prob_difference_max:.3g} (limit {report.prob_difference_limit}), "
+        f"mask Dice {report.mask_dice:.4f} (limit {report.mask_dice_limit})"
+    )
+    advice = "use another engine or precision; do not use this one"
+    # @need-ids: RCM_TRT_002
+    removed = backend.discard_engine(problem) if isinstance(backend, DerivedEngine) else ""
+    raise BackendUnavailableError(
+        problem, advice="; ".join(part for part in (removed, advice) if part)
+    )
 
 
 def _load(data: bytes, spec: TensorSpec) -> NDArray[Any]:

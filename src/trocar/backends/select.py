@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from trocar.backends.choices import Engine
 from trocar.backends.onnxruntime import OnnxRuntimeBackend
 from trocar.backends.openvino import OpenVinoBackend
-from trocar.backends.request import BackendRequest, Engine
+from trocar.backends.request import BackendRequest
 from trocar.contracts.manifest import ModelManifest
 from trocar.contracts.ports import Backend
 
 __all__ = ["open_backend"]
 
 
-# @need-ids: SRS_BACKEND_001, SRS_BACKEND_002
+# @need-ids: SRS_BACKEND_001, SRS_BACKEND_002, SRS_START_003
 def open_backend(model: bytes, manifest: ModelManifest, request: BackendRequest) -> Backend:
     """Return the backend that was asked for, warmed up; no other one is tried.
 
@@ -33,6 +34,12 @@ def open_backend(model: bytes, manifest: ModelManifest, request: BackendRequest)
     backend: Backend
     if request.engine is Engine.OPENVINO_CPU:
         backend = OpenVinoBackend(model, manifest, request)
+    elif request.engine is Engine.TENSORRT:
+        from trocar.backends.tensorrt import (  # noqa: PLC0415 - other engines need not load it
+            TensorRtBackend,
+        )
+
+        backend = TensorRtBackend(model, manifest, request)
     else:
         backend = OnnxRuntimeBackend(model, manifest, request)
     batch = np.zeros(manifest.input.shape, dtype=manifest.input.dtype.value)

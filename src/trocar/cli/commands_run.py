@@ -45,9 +45,9 @@ def demo(options: argparse.Namespace, console: Console) -> int:
     fields, lines, codes = [], [], []
     for name, clip, pacing in clips:
         folder = options.output / name
-        play = _video_play(clip, folder, pacing=pacing, title=name, replace=True)
+        play = _video_play(clip, folder, pacing=pacing, title=name, kind="demo")
         unit = opened if pacing is Pacing.REALTIME else slow
-        summary = play_through(play, [unit], console)
+        summary = play_through(play, [unit], console, options)
         fields.append(run_fields(name, folder, summary))
         lines += run_lines(f"{name} clip", folder, summary)
         codes.append(exit_code(summary))
@@ -84,9 +84,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             options.output,
             pacing=Pacing.AS_FAST_AS_POSSIBLE,
             title=path.name,
+            kind="file",
             replace=options.replace,
         )
-    summary = play_through(play, [opened], console)
+    summary = play_through(play, [opened], console, options)
     console.result(
         {"runs": [run_fields(path.name, options.output, summary)]},
         run_lines(path.name, options.output, summary),
@@ -116,10 +117,13 @@ def _stills_play(path: Path, folder: Path, *, entry: UnitEntry, replace: bool) -
         ledger=DropLedger(),
         folder=folder,
         inputs=images,
+        source_kind="stills",
     )
 
 
-def _video_play(path: Path, folder: Path, *, pacing: Pacing, title: str, replace: bool) -> Play:
+def _video_play(
+    path: Path, folder: Path, *, pacing: Pacing, title: str, kind: str, replace: bool = True
+) -> Play:
     """Return a run on a video with all sinks in one folder."""
     source = open_source(f"file:{path}", pacing=pacing, clock=MonotonicClock())
     make_folder(folder)
@@ -137,6 +141,7 @@ def _video_play(path: Path, folder: Path, *, pacing: Pacing, title: str, replace
         ledger=ledger,
         folder=folder,
         inputs=[path],
+        source_kind=kind,
     )
 
 

@@ -11,9 +11,9 @@ from trocar.backends.request import BackendRequest
 from trocar.cli.catalogue import UNITS, UnitEntry, find_unit, need_ids
 from trocar.cli.console import Console
 from trocar.cli.exit_codes import OK
+from trocar.cli.signatures import signature_fields, signature_lines, warning_lines
 from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.limits import DEADLINE_MS_DEFAULT
-from trocar.contracts.manifest import ModelManifest
 from trocar.packs.verify import verify_pack
 
 __all__ = ["pack_verify", "selftest", "show", "units"]
@@ -35,7 +35,7 @@ def units(options: argparse.Namespace, console: Console) -> int:
 def show(options: argparse.Namespace, console: Console) -> int:
     """Show one unit: contract, requirement and risk ids, model card."""
     entry = find_unit(options.unit)
-    pack = verify_pack(options.pack or entry.pack)
+    pack = verify_pack(options.pack or entry.pack, options.trust)
     if pack.manifest.unit != entry.pack_unit:
         raise IncompatiblePackError(
             f"expected a pack for {entry.pack_unit}, got one for {pack.manifest.unit}",
@@ -47,6 +47,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
         "application": entry.application,
         "pack": pack.manifest.pack_id,
         "pack_digest": pack.digest,
+        "pack_signature": signature_fields(pack),
         **ids,
         "contracts": {
             name: contract.model_json_schema() for name, contract in entry.contracts.items()
@@ -57,6 +58,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
     lines = [
         f"{entry.name} ({entry.application}): {entry.summary}",
         f"pack {pack.manifest.pack_id}, digest {pack.digest}",
+        *signature_lines(pack),
         f"requirements  {', '.join(ids['requirements'])}",
         f"risk controls {', '.join(ids['risk_controls'])}",
         "",
@@ -67,42 +69,44 @@ def show(options: argparse.Namespace, console: Console) -> int:
     return OK
 
 
-# @need-ids: SRS_PACK_001
+# @need-ids: SRS_PACK_001, SRS_SIGN_006
 def pack_verify(options: argparse.Namespace, console: Console) -> int:
     """Verify one pack."""
-    pack = verify_pack(Path(options.folder))
+    pack = verify_pack(options.place, options.trust)
     manifest = pack.manifest
     console.result(
-        {"pack": manifest.pack_id, "unit": manifest.unit, "digest": pack.digest, "is_sound": True},
+        {
+            "pack": manifest.pack_id,
+            "unit": manifest.unit,
+            "digest": pack.digest,
+            "is_sound": True,
+            "signature": signature_fields(pack),
+        },
         [
             f"sound: {manifest.pack_id} for {manifest.unit}, digest {pack.digest}",
-            _signature_line(manifest),
+            *signature_lines(pack),
         ],
     )
     return OK
-
-
-def _signature_line(manifest: ModelManifest) -> str:
-    """Say what the verification did not cover."""
-    return (
-        f"not signed: format {manifest.format_version} has digests only; "
-        "trust in the origin is not proven"
-    )
 
 
 # @need-ids: SRS_PACK_004
 def selftest(options: argparse.Namespace, console: Console) -> int:
     """Verify each unit's pack and replay its reference case on the engine asked for."""
     request: BackendRequest = options.request
-    fields, lines = [], []
-    for entry in UNITS if options.pack is None else _units_of(options.pack):
+    fields, lines, warnings = [], [], []
+    for entry in UNITS if options.pack is None else _units_of(options.pack, options.trust):
         opened = entry.open(
-            options.pack or entry.pack, request, frame_age_ms_max=DEADLINE_MS_DEFAULT
+            options.pack or entry.pack,
+            request,
+            frame_age_ms_max=DEADLINE_MS_DEFAULT,
+            trust=options.trust,
         )
         report, info = opened.reference_case, opened.unit.info
         fields.append({
             "unit": entry.name,
             "pack": info.pack_id,
+            "pack_signature": signature_fields(opened.pack),
             "backend": info.backend.model_dump(),
             "reference_case": report.model_dump(),
         })
@@ -113,17 +117,18 @@ def selftest(options: argparse.Namespace, console: Console) -> int:
             f"(limit {report.prob_difference_limit}), mask Dice {report.mask_dice:.4f} (limit "
             f"{report.mask_dice_limit})"
         )
-    console.result({"selftest": fields, "passed": True}, lines)
+        warnings += warning_lines(opened.pack)
+    console.result({"selftest": fields, "passed": True}, [*lines, *dict.fromkeys(warnings)])
     return OK
 
 
-def _units_of(folder: Path) -> list[UnitEntry]:
+def _units_of(place: Path, trust: Path | None) -> list[UnitEntry]:
     """Return the units that a pack is for.
 
     Raises:
         IncompatiblePackError: There is none in this release.
     """
-    unit = verify_pack(folder).manifest.unit
+    unit = verify_pack(place, trust).manifest.unit
     entries = [entry for entry in UNITS if entry.pack_unit == unit]
     if not entries:
         raise IncompatiblePackError(

@@ -60,8 +60,9 @@ def stream(options: argparse.Namespace, console: Console) -> int:
             notify_address=os.environ.get(_NOTIFY_VARIABLE),
         ),
         inputs=[path for path in [path_of(options.source)] if path is not None],
+        source_kind=options.source.partition(":")[0],
     )
-    summary = play_through(play, opened, console)
+    summary = play_through(play, opened, console, options)
     console.result(
         {"runs": [run_fields(source.source_id, None, summary)], "sinks": options.sink},
         [

@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TextIO
-
-import structlog
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.contracts.errors import SinkError, TrocarError
+
+if TYPE_CHECKING:
+    import structlog
 
 __all__ = ["Console", "Progress", "configure_log", "printable"]
 
@@ -81,13 +81,16 @@ class Console:
 
     def progress(self, title: str, total: int | None) -> tuple[Progress, Callable[[], None]]:
         """Return a progress function and the function that ends it."""
+        if not self._err.isatty():
+            return _no_progress, lambda: None
+        from tqdm import tqdm  # noqa: PLC0415 - only a terminal shows a bar
+
         bar = tqdm(
             total=total,
             desc=printable(title),
             file=self._err,
             bar_format=_BAR_FORMAT if total else None,
             unit=" frames",
-            disable=not self._err.isatty(),
             leave=False,
         )
 
@@ -95,6 +98,11 @@ class Console:
             bar.update(done_count - bar.n)
 
         return update, bar.close
+
+
+def _no_progress(done_count: int) -> None:
+    """Show nothing."""
+    del done_count
 
 
 # @need-ids: SRS_CLI_006
@@ -136,6 +144,8 @@ def configure_log(*, is_verbose: bool) -> None:
 
     The log carries names, counts and times. It never carries pixels, and no header of a file.
     """
+    import structlog  # noqa: PLC0415 - brings asyncio, which help and version do not need
+
     level = logging.INFO if is_verbose else logging.WARNING
     structlog.configure(
         processors=[
@@ -152,4 +162,6 @@ def configure_log(*, is_verbose: bool) -> None:
 
 def _stderr_logger(*_: object) -> structlog.PrintLogger:
     """Return a logger on the standard error of this moment, which a caller may have replaced."""
+    import structlog  # noqa: PLC0415 - see configure_log
+
     return structlog.PrintLogger(file=sys.stderr)

@@ -7,8 +7,8 @@ import hashlib
 import json
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,8 @@ from trocar.backends.request import BackendRequest
 from trocar.cli.catalogue import UnitEntry
 from trocar.cli.console import Console
 from trocar.cli.exit_codes import INTERRUPTED, OK, PARTIAL
+from trocar.cli.run_audit import RunAudit
+from trocar.cli.signatures import signature_fields, warning_lines
 from trocar.contracts.errors import SinkError
 from trocar.contracts.ports import FrameSource, Sink, StopSignal
 from trocar.streaming.clock import MonotonicClock
@@ -49,6 +51,7 @@ class Play:
         ledger: Account of dropped frames.
         folder: Where the account of the run is written, or None for no account.
         inputs: The files that the account identifies.
+        source_kind: Kind of the source, for the audit log.
         monitor: Who is told of the run's health while it goes on, or None for nobody.
     """
 
@@ -59,6 +62,7 @@ class Play:
     ledger: DropLedger
     folder: Path | None
     inputs: Sequence[Path]
+    source_kind: str
     monitor: MonitorConfig | None = None
 
 
@@ -69,31 +73,43 @@ def open_for(
 
     Args:
         entry: The unit.
-        options: Parsed arguments with ``request`` and ``pack``.
+        options: Parsed arguments with ``request``, ``pack``, ``trust`` and ``audit``.
         age_ms_max: Age above which a frame is not answered [ms].
         pack: Another pack than that of ``options``.
     """
     request: BackendRequest = options.request
     chosen = pack or options.pack or entry.pack
-    return entry.open(chosen, request, frame_age_ms_max=age_ms_max)
+    opened = entry.open(chosen, request, frame_age_ms_max=age_ms_max, trust=options.trust)
+    audit: RunAudit = options.audit
+    audit.pack_verified(opened.pack)
+    return opened
 
 
-def play_through(play: Play, opened: Sequence[OpenedUnit], console: Console) -> StreamSummary:
+def play_through(
+    play: Play, opened: Sequence[OpenedUnit], console: Console, options: argparse.Namespace
+) -> StreamSummary:
     """Run to the end, to the first error, or to Ctrl-C; write the account in each case.
 
     Args:
         play: The run.
         opened: The units that answer for each frame; at least one.
         console: Where progress is shown.
+        options: Parsed arguments with ``request`` and ``audit``.
     """
+    audit: RunAudit = options.audit
+    for line in dict.fromkeys(line for one in opened for line in warning_lines(one.pack)):
+        console.message(line)
     update, end_progress = console.progress(play.title, play.source.frame_count)
     inputs: list[_Identity] = []
 
     def account(summary: StreamSummary) -> None:
+        head = {"audit": audit.ended(summary)} if audit.is_asked_for else {}
         if play.folder is not None:
-            _write_account(play.folder, opened, inputs, summary)
+            _write_account(play.folder, opened, inputs, summary, head)
             play.ledger.save(play.folder / "dropped_frames.csv")
 
+    with _closed_unless_begun(play):
+        audit.started(opened, engine=options.request.engine, source_kind=play.source_kind)
     with _stop_on_signal() as stop:
         try:
             inputs += [_identity_of(path) for path in play.inputs]
@@ -107,10 +123,21 @@ def play_through(play: Play, opened: Sequence[OpenedUnit], console: Console) -> 
                 progress=lambda done, _: update(done),
                 ledger=play.ledger,
                 on_end=account,
-                monitor=play.monitor,
+                monitor=audit.watching(play.monitor),
             )
         finally:
             end_progress()
+
+
+@contextmanager
+def _closed_unless_begun(play: Play) -> Iterator[None]:
+    """Close the source and the sinks of a run that does not begin, and hand on why."""
+    with ExitStack() as held:
+        held.callback(play.source.close)
+        for sink in play.sinks:
+            held.callback(sink.close)
+        yield
+        held.pop_all()
 
 
 # @need-ids: SRS_STREAM_007
@@ -154,18 +181,21 @@ def _write_account(
     opened: Sequence[OpenedUnit],
     inputs: Sequence[_Identity],
     summary: StreamSummary,
+    head: Mapping[str, object],
 ) -> None:
-    """Write ``run.json``: what ran on what, and what became of every frame."""
+    """Write ``run.json``: what ran on what, what became of every frame, where the log stands."""
     account = {
         "trocar": __version__,
         "notice": RESEARCH_NOTICE,
         "inputs": inputs,
         "units": [
             json.loads(one.unit.info.model_dump_json())
+            | {"pack_signature": signature_fields(one.pack)}
             | {"reference_case": json.loads(one.reference_case.model_dump_json())}
             for one in opened
         ],
         "summary": json.loads(summary.model_dump_json()),
+        **head,
     }
     try:
         (folder / "run.json").write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")

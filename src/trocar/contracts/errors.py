@@ -7,6 +7,7 @@ Hierarchy::
     |- ContractError             the caller or a file broke a contract
     |- PackError
     |  |- HashMismatchError      a file differs from what the manifest says
+    |  |- SignatureError         a signed statement is missing, damaged, or by nobody who is trusted
     |  `- IncompatiblePackError  a format, unit or tensor layout that this version cannot run
     |- BackendError
     |  |- BackendUnavailableError  what was asked for is not what would run
@@ -15,7 +16,9 @@ Hierarchy::
     |  |- SourceLostError        a source that ran has ended before its end
     |  |- ProtocolError          a peer has broken the protocol that it speaks
     |  `- DecodeError            what the source holds cannot be decoded
-    `- SinkError                 a result could not be written (disk full, no permission)
+    |- SinkError                 a result could not be written (disk full, no permission)
+    |- AuditError                the audit log was changed by others; nothing is appended to it
+    `- InstallError              a release was not installed; what ran before still runs
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AuditError",
     "BackendError",
     "BackendUnavailableError",
     "ContractError",
@@ -30,9 +34,11 @@ __all__ = [
     "HashMismatchError",
     "IncompatiblePackError",
     "InferenceError",
+    "InstallError",
     "InvariantError",
     "PackError",
     "ProtocolError",
+    "SignatureError",
     "SinkError",
     "SourceError",
     "SourceLostError",
@@ -95,6 +101,12 @@ class HashMismatchError(PackError):
     code = "PACK_HASH"
 
 
+class SignatureError(PackError):
+    """A signed statement is missing or damaged, or nobody who is trusted has signed it."""
+
+    code = "SIGNATURE"
+
+
 class IncompatiblePackError(PackError):
     """The pack is intact, but this version of the device cannot run it."""
 
@@ -152,6 +164,20 @@ class SinkError(TrocarError):
 
     code = "SINK"
     exit_code = 73
+
+
+class AuditError(TrocarError):
+    """The audit log is not what was written to it; nothing was appended."""
+
+    code = "AUDIT"
+    exit_code = 78
+
+
+class InstallError(TrocarError):
+    """A release was refused or could not be installed; what ran before still runs."""
+
+    code = "INSTALL"
+    exit_code = 77
 
 
 def require(condition: bool, problem: str) -> None:  # noqa: FBT001 - reads as a sentence at the call

@@ -11,6 +11,14 @@ from trocar.contracts.errors import require
 
 __all__ = [
     "ADDRESS_OPTION_COUNT_MAX",
+    "AUDIT_CLOSE_MS_MAX",
+    "AUDIT_FILE_BYTES_MAX",
+    "AUDIT_HELD_COUNT_MAX",
+    "AUDIT_LOCK_MS_MAX",
+    "AUDIT_NUMBER_MAX",
+    "AUDIT_PART_COUNT_MAX",
+    "AUDIT_RECORD_BYTES_MAX",
+    "AUDIT_RETRY_MS",
     "BLACK_LEVEL_MAX",
     "BLACK_SPREAD_MAX",
     "BOX_CANDIDATE_COUNT_MAX",
@@ -21,6 +29,13 @@ __all__ = [
     "DEADLINE_MS_DEFAULT",
     "DECODE_ERROR_COUNT_MAX",
     "DETECTION_COUNT_MAX",
+    "DEVICE_LOCK_LINE_COUNT_MAX",
+    "ENGINE_BUILD_MS_MAX",
+    "ENGINE_BYTES_MAX",
+    "ENGINE_CACHE_BYTES_MAX",
+    "ENGINE_CACHE_COUNT_MAX",
+    "ENGINE_STEP_MS_MAX",
+    "ENGINE_WORKSPACE_BYTES_MAX",
     "FRAME_PIXEL_COUNT_MAX",
     "FRAME_SIDE_PX_MAX",
     "FRAME_SIDE_PX_MIN",
@@ -52,7 +67,12 @@ __all__ = [
     "IGTL_TYPE_NAME_COUNT_MAX",
     "IGTL_UNIT_COUNT_MAX",
     "IGTL_UNKNOWN_BYTES_MAX",
+    "INSTALL_OUTPUT_LENGTH_MAX",
+    "INSTALL_PROGRAM_MS_MAX",
+    "INSTALL_RECORD_BYTES_MAX",
+    "INSTALL_SELFTEST_MS_MAX",
     "LATENCY_SAMPLE_COUNT_MAX",
+    "LAYER_COUNT_MAX",
     "LEDGER_LENGTH_MAX",
     "LINK_GIVE_UP_MS_DEFAULT",
     "LINK_GIVE_UP_MS_MAX",
@@ -67,27 +87,42 @@ __all__ = [
     "NETWORK_SIDE_PX_MIN",
     "NS_PER_MS",
     "NS_PER_S",
+    "PACK_BYTES_MAX",
     "PACK_FILE_BYTES_MAX",
     "PACK_FILE_COUNT_MAX",
+    "PACK_SIGNATURE_BYTES_MAX",
     "PART_BUSY_MS_MAX",
     "PART_HANG_MS_MAX",
     "QUALITY_STRIDE_PX_MAX",
     "RECORDING_BYTES_DEFAULT",
     "RECORDING_CHUNK_BYTES_MAX",
     "RECORDING_LINE_BYTES_MAX",
+    "RELEASE_BYTES_MAX",
+    "RELEASE_FILE_BYTES_MAX",
+    "RELEASE_NAME_LENGTH_MAX",
+    "RELEASE_SEQUENCE_MAX",
+    "RELEASE_SEQUENCE_STEP_MAX",
     "SATURATED_FRACTION_MAX",
     "SATURATED_LEVEL_MIN",
+    "SIGNATURE_BYTES_MAX",
+    "SIGNATURE_CHECK_MS_MAX",
     "SINK_QUEUE_LENGTH_MAX",
     "SINK_WAIT_MS_MAX",
     "SLEEP_SLICE_MS_MAX",
+    "SLOT_FILE_COUNT_MAX",
     "SLOT_WAIT_MS_MAX",
     "SOURCE_ID_LENGTH_MAX",
     "SOURCE_SILENCE_MS_MAX",
+    "STATEMENT_BYTES_MAX",
+    "STATEMENT_DEPTH_MAX",
+    "STATEMENT_SUBJECT_COUNT_MAX",
     "TENSOR_SIDE_MAX",
     "THREAD_COUNT_MAX",
     "THREAD_JOIN_MS_MAX",
     "TRACK_GAP_MS_MAX",
     "TRACK_LABEL_COUNT_MAX",
+    "TRUSTED_KEY_BYTES_MAX",
+    "TRUSTED_KEY_COUNT_MAX",
     "UNTIMED_AGE_MS_MAX",
     "WARM_UP_COUNT_MAX",
     "WATCHDOG_PERIOD_MS_MAX",
@@ -237,6 +272,12 @@ RECORDING_LINE_BYTES_MAX: Final = 65_536
 PACK_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest file of a pack."""
 
+PACK_BYTES_MAX: Final = 256 * 1024 * 1024
+"""All files of a pack together, or a pack in one file."""
+
+PACK_SIGNATURE_BYTES_MAX: Final = 64 * 1024
+"""Largest signature of a pack."""
+
 PACK_FILE_COUNT_MAX: Final = 32
 """Most files in a pack, its manifest included."""
 
@@ -250,6 +291,24 @@ WARM_UP_COUNT_MAX: Final = 1000
 """Most calls before the first frame."""
 
 
+ENGINE_BUILD_MS_MAX: Final = 3_600_000
+"""Time in which an engine is built; small boards were reported to take many minutes."""
+
+ENGINE_STEP_MS_MAX: Final = 120_000
+"""Time that one step of a build may take to notice that the build is to end."""
+
+ENGINE_WORKSPACE_BYTES_MAX: Final = 1024**3
+"""Memory of the GPU that one layer of a built engine may use as scratch space."""
+
+ENGINE_BYTES_MAX: Final = 512 * 1024**2
+"""Largest built engine; one of the largest pack has about the size of its model."""
+
+ENGINE_CACHE_COUNT_MAX: Final = 8
+"""Engines that are kept; the one used longest ago goes first."""
+
+ENGINE_CACHE_BYTES_MAX: Final = 2 * 1024**3
+"""Disk space of the kept engines together."""
+
 UNTIMED_AGE_MS_MAX: Final = 60_000
 """Age up to which a frame is answered where nothing is timed, such as stills."""
 
@@ -261,6 +320,9 @@ NETWORK_SIDE_PX_MAX: Final = 2048
 
 TENSOR_SIDE_MAX: Final = 8192
 """Largest size of one axis of a model's tensor."""
+
+LAYER_COUNT_MAX: Final = 100_000
+"""Most layers that a manifest may say a model has."""
 
 IGTL_IMAGE_BYTES_MAX: Final = 3 * FRAME_PIXEL_COUNT_MAX
 """Pixels of one image of the network, in bytes: as much as the largest RGB frame (48 MiB)."""
@@ -337,7 +399,86 @@ IGTL_RECEIVE_BUFFER_BYTES: Final = 4 * 1024 * 1024
 IGTL_SEND_BUFFER_BYTES: Final = 256 * 1024
 """What the system may hold for one receiver: results that wait there can no longer be replaced."""
 
+AUDIT_RECORD_BYTES_MAX: Final = 4096
+"""Longest record of the audit log, its end of line included."""
+
+AUDIT_FILE_BYTES_MAX: Final = 1024 * 1024
+"""Size beyond which the audit log goes on in its next file."""
+
+AUDIT_PART_COUNT_MAX: Final = 9999
+"""Files of one audit log."""
+
+AUDIT_NUMBER_MAX: Final = 10**12
+"""Largest count or time [ms] in a record of the audit log."""
+
+AUDIT_HELD_COUNT_MAX: Final = 256
+"""Events that wait in memory until they can be written to the audit log."""
+
+AUDIT_RETRY_MS: Final = 500
+"""Pause before the audit log is written to again after it could not be."""
+
+AUDIT_LOCK_MS_MAX: Final = 2000
+"""Longest wait for another process that writes to the same audit log."""
+
+AUDIT_CLOSE_MS_MAX: Final = 5000
+"""Longest wait at the end of a run for events that are not written yet."""
+
+STATEMENT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest signed statement, with its envelope: a release of 10,000 files needs about 1.5 MB."""
+
+STATEMENT_DEPTH_MAX: Final = 16
+"""Deepest nesting of objects and lists in a signed statement."""
+
+STATEMENT_SUBJECT_COUNT_MAX: Final = 10_000
+"""Files that one statement may name."""
+
+SIGNATURE_BYTES_MAX: Final = 72
+"""Longest ECDSA signature over P-256 in DER."""
+
+TRUSTED_KEY_COUNT_MAX: Final = 16
+"""Keys in a trust folder: the present one, the next one, and some of sites."""
+
+TRUSTED_KEY_BYTES_MAX: Final = 4096
+"""Largest file with a public key."""
+
+RELEASE_FILE_BYTES_MAX: Final = 1024**3
+"""Largest file of a release; the largest wheels of engines have about 0.6 GiB."""
+
+RELEASE_BYTES_MAX: Final = 4 * 1024**3
+"""All files of a release together."""
+
+RELEASE_NAME_LENGTH_MAX: Final = 255
+"""Longest name of a file in a release, with its folders."""
+
+RELEASE_SEQUENCE_MAX: Final = 2**31 - 1
+"""Largest sequence number of a release."""
+
+RELEASE_SEQUENCE_STEP_MAX: Final = 1000
+"""Releases that may be skipped at once: a mistaken number must not lock a device for good."""
+
+DEVICE_LOCK_LINE_COUNT_MAX: Final = 256
+"""Packages that a device installs."""
+
+SLOT_FILE_COUNT_MAX: Final = 100_000
+"""Files of one installed release."""
+
+INSTALL_RECORD_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Largest record of an installer: the list of the files of one slot."""
+
+INSTALL_OUTPUT_LENGTH_MAX: Final = 2000
+"""Characters of another program's output that an error repeats."""
+
+SIGNATURE_CHECK_MS_MAX: Final = 10_000
+"""Time in which the system's OpenSSL checks one signature."""
+
+INSTALL_PROGRAM_MS_MAX: Final = 1_200_000
+"""Time in which the interpreter makes an environment, or pip installs into it."""
+
+INSTALL_SELFTEST_MS_MAX: Final = 300_000
+"""Time in which the self-test of a new release ends."""
+
 require(FRAME_SIDE_PX_MIN < FRAME_SIDE_PX_MAX, "frame sides leave no room")
+require(ENGINE_BYTES_MAX <= ENGINE_CACHE_BYTES_MAX, "the largest engine must find room")
 require(IGTL_UNKNOWN_BYTES_MAX <= IGTL_IMAGE_BYTES_MAX, "an unknown type must not cost more")
 require(FRAME_PIXEL_COUNT_MAX >= 3840 * 2160, "a 4K frame must be accepted")
 require(BLACK_LEVEL_MAX < SATURATED_LEVEL_MIN, "black and saturated overlap")
@@ -351,3 +492,5 @@ require(RECORDING_CHUNK_BYTES_MAX >= 3 * FRAME_PIXEL_COUNT_MAX, "a frame must fi
 require(IGTL_IDLE_MS_MAX < SOURCE_SILENCE_MS_MAX, "a lost sender must be left before the run ends")
 require(IGTL_CONNECT_MS_MAX + IGTL_BACK_OFF_MS_MAX <= 1000, "a peer must be found within 1 s")
 require(IGTL_CLOSE_MS_MAX < THREAD_JOIN_MS_MAX, "threads must end before they are left behind")
+require(AUDIT_RECORD_BYTES_MAX * 4 <= AUDIT_FILE_BYTES_MAX, "a file must hold several records")
+require(AUDIT_LOCK_MS_MAX < AUDIT_CLOSE_MS_MAX, "the last record must outlast one wait")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from trocar.contracts.base import Contract
 from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.findings import UnitInterval
 from trocar.contracts.limits import (
+    LAYER_COUNT_MAX,
     NETWORK_SIDE_PX_MAX,
     NETWORK_SIDE_PX_MIN,
     PACK_FILE_BYTES_MAX,
@@ -22,14 +23,18 @@ from trocar.contracts.record import Sha256Hex
 
 __all__ = [
     "FORMAT_VERSION",
+    "FORMAT_VERSIONS",
     "MANIFEST_NAME",
+    "CalibrationData",
     "DataSource",
+    "Derivation",
     "FileDigest",
     "Label",
     "LongText",
     "Metric",
     "ModelManifest",
     "PackFileName",
+    "PackPrecision",
     "ParityTolerance",
     "Preprocessing",
     "ShortText",
@@ -39,7 +44,13 @@ __all__ = [
 ]
 
 FORMAT_VERSION: Final = 1
-"""The one format of manifests that this version of the device reads."""
+"""The format of a pack that came from training; it says nothing of precision, which is fp32."""
+
+FORMAT_VERSIONS: Final = (FORMAT_VERSION, 2)
+"""Every format of manifests that this version of the device reads.
+
+Format 2 says in which precision the model computes and which pack a variant was made from.
+"""
 
 MANIFEST_NAME: Final = "manifest.json"
 """Name of the manifest inside a pack."""
@@ -181,11 +192,55 @@ class ParityTolerance(Contract):
     mask_dice_min: UnitInterval
 
 
+class PackPrecision(StrEnum):
+    """Precisions that a pack's model may be made for."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+class CalibrationData(Contract):
+    """Frames by which the ranges of whole numbers were chosen.
+
+    Attributes:
+        data_id: Id of the data's need, ``DATA_...``.
+        digest: SHA-256 over the ids of the frames, in order, one a line.
+        item_count: Number of frames.
+        side: The side of the split that they were taken from; never one that figures hold for.
+    """
+
+    data_id: str = Field(pattern=r"^DATA_[A-Z0-9_]+$")
+    digest: Sha256Hex
+    item_count: int = Field(ge=1)
+    side: LongText
+
+
+class Derivation(Contract):
+    """Which pack a variant was made from, and how.
+
+    Attributes:
+        pack_id: Name and version of that pack.
+        digest: SHA-256 of its manifest.
+        method: What was done to its model.
+        integer_layer_count: Layers that must run in whole numbers; 0 for a model that has none.
+        calibration: Frames that were looked at, or None where none was.
+    """
+
+    pack_id: ShortText
+    digest: Sha256Hex
+    method: LongText
+    integer_layer_count: int = Field(ge=0, le=LAYER_COUNT_MAX)
+    calibration: CalibrationData | None = None
+
+
 class ModelManifest(Contract):
     """Manifest of one model pack.
 
     Attributes:
         format_version: Version of this format.
+        precision: Precision that the model computes in; stated from format 2 on.
+        derived_from: The pack that a variant was made from; from format 2 on, None for a pack that
+            came from training.
         pack_name: Name of the pack.
         pack_version: Version of the pack; another model is another version.
         unit: Unit that the model is for.
@@ -209,7 +264,9 @@ class ModelManifest(Contract):
         files: Digest of every file of the pack but this manifest and its signature.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
+    precision: PackPrecision = PackPrecision.FP32
+    derived_from: Derivation | None = None
     pack_name: str = Field(pattern=r"^[a-z][a-z0-9_]{2,63}$")
     pack_version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     unit: str = Field(pattern=r"^[a-z][a-z0-9_]{2,63}$")
@@ -282,6 +339,33 @@ class ModelManifest(Contract):
         """Refuse labels of which two are the same: a record could not tell the classes apart."""
         if len(set(self.labels)) != len(self.labels):
             msg = f"expected each label once, got {self.labels}"
+            raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _in_its_format(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no field that the format does not have, so that format 1 reads as it always did."""
+        fields: dict[str, Any] = write(self)
+        if self.format_version == FORMAT_VERSION:
+            del fields["precision"], fields["derived_from"]
+        return fields
+
+    # @need-ids: SRS_OPT_001, RCM_OPT_002
+    @model_validator(mode="after")
+    def _states_its_precision(self) -> Self:
+        """Refuse what the format does not have, and whole numbers without their origin."""
+        stated = {"precision", "derived_from"} & self.model_fields_set
+        if self.format_version == FORMAT_VERSION and stated:
+            msg = f"expected no {sorted(stated)} in format {FORMAT_VERSION}"
+            raise ValueError(msg)
+        if self.format_version != FORMAT_VERSION and "precision" not in stated:
+            msg = f"expected a precision in format {self.format_version}, got none"
+            raise ValueError(msg)
+        origin = self.derived_from
+        is_known = origin is not None and origin.calibration is not None
+        is_whole = is_known and origin is not None and origin.integer_layer_count > 0
+        if self.precision is PackPrecision.INT8 and not is_whole:
+            msg = "expected an int8 model to name its origin, its calibration frames and its layers"
             raise ValueError(msg)
         return self
 

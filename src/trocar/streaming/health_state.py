@@ -84,6 +84,8 @@ class Fault(StrEnum):
 
     RESULTS_WITHHELD = "results_withheld"
     DEADLINES_MISSED = "deadlines_missed"
+    AUDIT_NOT_WRITTEN = "audit_not_written"
+    """Events wait in memory, because the audit log cannot be written."""
 
 
 class HealthChange(Contract):

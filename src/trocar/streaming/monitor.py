@@ -42,12 +42,15 @@ class MonitorConfig:
         metrics_port: Port of metrics on the loopback address; None for none, 0 for a free one,
             which the log names.
         notify_address: Value of ``NOTIFY_SOCKET`` where a service manager waits for notices.
+        is_audit_held: Whether events of the audit log wait because it cannot be written; asked at
+            each look, must return at once.
     """
 
     on_change: Callable[[HealthChange], None] | None = None
     metrics_path: Path | None = None
     metrics_port: int | None = None
     notify_address: str | None = None
+    is_audit_held: Callable[[], bool] = field(default=lambda: False)
 
 
 @dataclass(slots=True)
@@ -187,6 +190,7 @@ class RunMonitor:
             Fault.RESULTS_LEFT_OUT, is_open=left_out_count > self._left_out_count
         )
         self._left_out_count = left_out_count
+        self._look_at_audit()
         self._tell_manager()
         if self._written_at_ns is None or now_ns - self._written_at_ns >= (
             METRICS_PERIOD_MS * NS_PER_MS
@@ -213,6 +217,7 @@ class RunMonitor:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(THREAD_JOIN_MS_MAX * NS_PER_MS / NS_PER_S)
+        self._look_at_audit()
         if error is not None:
             self._health.fail(error.code)
         self._write_metrics()
@@ -230,6 +235,11 @@ class RunMonitor:
             if not self._ended.is_set():
                 self._is_alive = False
                 self._health.fail("watchdog_died")
+
+    # @need-ids: SRS_AUDIT_007
+    def _look_at_audit(self) -> None:
+        """Say that the run is degraded while the audit log cannot be written."""
+        self._health.set_fault(Fault.AUDIT_NOT_WRITTEN, is_open=self._config.is_audit_held())
 
     def _tell_manager(self) -> None:
         """Say ready once, what is going on, and that every part lives, while it does."""

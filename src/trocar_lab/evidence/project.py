@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from trocar.statements.trust import TrustedKey
 from trocar_lab.evidence.graph.history import History, HistoryEntry, read_history
 from trocar_lab.evidence.graph.metamodel import Metamodel
 from trocar_lab.evidence.graph.need_graph import Graph, read_graph
@@ -21,13 +22,14 @@ from trocar_lab.evidence.proof.verdicts import Present
 from trocar_lab.evidence.signed.approvals import ApprovalLog, Approvals, ApprovalState
 from trocar_lab.evidence.signed.records import Records, read_records
 from trocar_lab.evidence.signed.release_folder import (
-    KEY,
     Part,
     ReleaseFolder,
     WheelFacts,
     read_release_folder,
     read_wheel,
 )
+from trocar_lab.evidence.signed.release_numbers import ReleaseNumbers, read_release_numbers
+from trocar_lab.evidence.signed.release_statement import KEYS, read_release_keys
 from trocar_lab.evidence.source.commits import CommitLog, read_commits
 from trocar_lab.evidence.source.control_code import ControlCode, read_control_code
 from trocar_lab.evidence.source.defect_classes import DefectClasses, read_defect_classes
@@ -40,7 +42,7 @@ from trocar_lab.evidence.source.project_files import ProjectFiles, read_project_
 from trocar_lab.evidence.source.python_tests import TestFunction, scan_tests
 from trocar_lab.evidence.store.evidence_record import EvidenceRun
 from trocar_lab.evidence.store.evidence_store import EvidenceStore, read_store
-from trocar_lab.evidence.store.identity import file_sha256, pack_digests
+from trocar_lab.evidence.store.identity import file_sha256, locks_sha256, pack_digests
 from trocar_lab.evidence.store.strength import StrengthRecords, read_strength
 from trocar_lab.provenance.code_identity import folder_sha256
 
@@ -148,10 +150,18 @@ class Project:
         return None if self.release_path is None else read_release_folder(self.release_path)
 
     @cached_property
-    def release_key(self) -> str:
-        """Return the public key of the releases, PEM; empty when there is none."""
-        path = self.root / KEY
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    def release_keys(self) -> tuple[TrustedKey, ...]:
+        """Return the public keys of releases; none when there is no folder of them.
+
+        Raises:
+            ReleaseError: A file among them is no key.
+        """
+        return read_release_keys(self.root / KEYS)
+
+    @cached_property
+    def release_numbers(self) -> ReleaseNumbers:
+        """Return the sequence numbers of the releases."""
+        return read_release_numbers(self.root)
 
     @cached_property
     def wheel_facts(self) -> Part[WheelFacts]:
@@ -219,7 +229,7 @@ def read_project(
         fingerprints={need_id: need.fingerprint for need_id, need in graph.needs.items()},
         device_sha256=folder_sha256(root / "src" / "trocar"),
         lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
-        lock_sha256=file_sha256(root / "pylock.toml"),
+        lock_sha256=locks_sha256(root),
         packs=pack_digests(root),
         wheel_sha256=file_sha256(wheel) if wheel is not None else "",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trocar import RESEARCH_NOTICE
-from trocar.backends.request import Engine, Precision
+from trocar.backends.choices import Engine, Precision
 from trocar_lab.latency.budgets import BUDGETS_PATH
 from trocar_lab.latency.settings import Arm, RecordSettings
 from trocar_lab.latency.soak_plan import SoakPlan
@@ -85,6 +85,7 @@ def _add_workload(command: argparse.ArgumentParser, options: Sequence[_Option]) 
         help=f"unit ({_DEFAULTS.unit}); where given again, each answers for the same frames",
     )
     command.add_argument("--pack", type=Path, help="folder of the first unit's pack")
+    command.add_argument("--trust", type=Path, help="trusted keys and approved packs of a site")
     command.add_argument("--engine", type=Engine, choices=list(Engine), default=_DEFAULTS.engine)
     command.add_argument(
         "--precision", type=Precision, choices=list(Precision), default=_DEFAULTS.precision

@@ -53,6 +53,7 @@ def record_bundle(
     settings: RecordSettings,
     *,
     pack: Path | None,
+    trust: Path | None = None,
     operator: str,
     wheel: Path | None,
     tell: Tell,
@@ -63,6 +64,7 @@ def record_bundle(
         folder: Created; must not hold anything yet.
         settings: What to record.
         pack: Folder of the first unit's pack, or None for the one of the release.
+        trust: Trust folder of a site, or None for that of the release.
         operator: Who records.
         wheel: The wheel that is installed, where known.
         tell: Told about each run.
@@ -87,7 +89,7 @@ def record_bundle(
     facts = []
     for number, run in enumerate(plan, start=1):
         tell(f"run {number} of {len(plan)}: {run.name}")
-        facts.append(_record_run(folder, run, settings, pack=pack, log=log))
+        facts.append(_record_run(folder, run, settings, pack=pack, trust=trust, log=log))
     manifest = BundleManifest(
         schema_name=SCHEMA_NAME,
         schema_version=SCHEMA_VERSION,
@@ -135,7 +137,13 @@ class BundleLog:
 
 
 def _record_run(
-    folder: Path, run: PlannedRun, settings: RecordSettings, *, pack: Path | None, log: BundleLog
+    folder: Path,
+    run: PlannedRun,
+    settings: RecordSettings,
+    *,
+    pack: Path | None,
+    trust: Path | None,
+    log: BundleLog,
 ) -> RunFacts:
     """Record one run in a process of its own, with the machine's state beside it."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,6 +152,7 @@ def _record_run(
             settings=settings,
             run=run,
             pack=None if pack is None else str(pack.resolve()),
+            trust=None if trust is None else str(trust.resolve()),
             folder=str(folder.resolve()),
             facts=str(facts_file),
             parent_id=os.getpid(),

@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import Field
 
-from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.choices import Engine, Precision
+from trocar.backends.request import BackendRequest
 from trocar.contracts.base import Contract
 from trocar.contracts.limits import (
     DEADLINE_MS_DEFAULT,

@@ -53,6 +53,7 @@ class SoakJob(Contract):
     Attributes:
         plan: What is asked for.
         pack: Folder of the first unit's pack, or None for the one of the release.
+        trust: Trust folder of a site, or None for that of the release.
         rows: File for the rows of frames, appended while the run goes on.
         records: File for the device's own record.
         facts: File for what it reports at the end.
@@ -61,6 +62,7 @@ class SoakJob(Contract):
 
     plan: SoakPlan
     pack: str | None
+    trust: str | None
     rows: str
     records: str
     facts: str

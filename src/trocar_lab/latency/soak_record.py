@@ -33,6 +33,7 @@ def record_soak(
     plan: SoakPlan,
     *,
     pack: Path | None,
+    trust: Path | None = None,
     operator: str,
     wheel: Path | None,
     tell: Tell,
@@ -43,6 +44,7 @@ def record_soak(
         folder: Created; must not hold anything yet.
         plan: What to record.
         pack: Folder of the first unit's pack, or None for the one of the release.
+        trust: Trust folder of a site, or None for that of the release.
         operator: Who records, and what else runs on the machine.
         wheel: The wheel that is installed, where known.
         tell: Told about begin and end.
@@ -64,7 +66,7 @@ def record_soak(
     platform, code = read_platform(), read_code_identity(wheel)
     log.write("soak_started", operator=operator, plan=plan.model_dump(mode="json"))
     tell(f"soak of {plan.warm_up_s} s and {plan.timed_s} s, {plan.settings.frame_count} frames")
-    facts = _record_run(folder, plan, pack=pack, log=log)
+    facts = _record_run(folder, plan, pack=pack, trust=trust, log=log)
     manifest = SoakManifest(
         schema_name=SOAK_SCHEMA,
         schema_version=1,
@@ -85,7 +87,9 @@ def record_soak(
     return write_sums(folder)
 
 
-def _record_run(folder: Path, plan: SoakPlan, *, pack: Path | None, log: BundleLog) -> SoakFacts:
+def _record_run(
+    folder: Path, plan: SoakPlan, *, pack: Path | None, trust: Path | None, log: BundleLog
+) -> SoakFacts:
     """Run the process of the soak and keep its raw files.
 
     Raises:
@@ -96,6 +100,7 @@ def _record_run(folder: Path, plan: SoakPlan, *, pack: Path | None, log: BundleL
         job = SoakJob(
             plan=plan,
             pack=None if pack is None else str(pack.resolve()),
+            trust=None if trust is None else str(trust.resolve()),
             rows=str(place / "rows.csv"),
             records=str(place / "results.jsonl"),
             facts=str(place / "facts.json"),

@@ -56,7 +56,11 @@ def run_soak(job: SoakJob) -> None:
     settings = job.plan.settings
     bank = open_bank(DEMO_CLIP, settings)
     begin_ns = time.monotonic_ns()
-    opened = open_units(settings, None if job.pack is None else Path(job.pack))
+    opened = open_units(
+        settings,
+        None if job.pack is None else Path(job.pack),
+        None if job.trust is None else Path(job.trust),
+    )
     open_ns = time.monotonic_ns() - begin_ns
     clock = MonotonicClock()
     source = PacedMemorySource(

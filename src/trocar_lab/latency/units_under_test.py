@@ -40,13 +40,16 @@ def unit_names() -> tuple[str, ...]:
 
 
 # @need-ids: SRS_LATE_002
-def open_units(settings: RecordSettings, pack: Path | None) -> tuple[OpenedUnit, ...]:
+def open_units(
+    settings: RecordSettings, pack: Path | None, trust: Path | None = None
+) -> tuple[OpenedUnit, ...]:
     """Open every unit of the settings, in their order.
 
     Args:
         settings: Units, engine, precision, threads, deadline.
         pack: Pack of the first unit, or None for the one that comes with the release; the units
             beside it always run on theirs.
+        trust: Trust folder of a site, or None for that of the release.
 
     Raises:
         ContractError: There is no such unit.
@@ -58,7 +61,9 @@ def open_units(settings: RecordSettings, pack: Path | None) -> tuple[OpenedUnit,
         entry = find_unit(name)
         folder = entry.pack if pack is None or number else pack
         request = settings.request()
-        opened.append(entry.open(folder, request, frame_age_ms_max=settings.deadline_ms))
+        opened.append(
+            entry.open(folder, request, frame_age_ms_max=settings.deadline_ms, trust=trust)
+        )
     return tuple(opened)
 
 

@@ -38,6 +38,7 @@ class Job(Contract):
         settings: Settings of the bundle.
         run: The run.
         pack: Folder of the first unit's pack, or None for the one of the release.
+        trust: Trust folder of a site, or None for that of the release.
         folder: Where its files go.
         facts: Where its facts go.
         parent_id: Process that it belongs to; it ends when that one is gone.
@@ -47,6 +48,7 @@ class Job(Contract):
     settings: RecordSettings
     run: PlannedRun
     pack: str | None
+    trust: str | None
     folder: str
     facts: str
     parent_id: int
@@ -71,7 +73,11 @@ def open_bench(job: Job) -> Bench:
     """Open the units as the device does, and the pictures."""
     bank = open_bank(DEMO_CLIP, job.settings)
     begin_ns = time.monotonic_ns()
-    opened = open_units(job.settings, None if job.pack is None else Path(job.pack))
+    opened = open_units(
+        job.settings,
+        None if job.pack is None else Path(job.pack),
+        None if job.trust is None else Path(job.trust),
+    )
     return Bench(job, opened, bank, time.monotonic_ns() - begin_ns)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trocar.contracts.manifest import MANIFEST_NAME, ModelManifest
-from trocar.packs.verify import VerifiedPack, verify_pack
+from trocar.packs.content import CheckedPack
+from trocar_lab.packing.drafts import read_draft
 
 MODEL_FILE: Final = "model.onnx"
 CARD_FILE: Final = "card.md"
@@ -37,8 +38,8 @@ class PackContent:
     reference_output: NDArray[np.float32]
 
 
-def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> VerifiedPack:
-    """Write a pack and verify it as the device would.
+def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> CheckedPack:
+    """Write a pack that is not signed yet, and check that manifest and files agree.
 
     Args:
         folder: Created; must be empty or hold an older pack, which is replaced.
@@ -46,7 +47,7 @@ def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> Ver
         facts: Fields of ``ModelManifest`` other than format, file names and digests.
 
     Returns:
-        The pack as the device sees it.
+        The pack; the device opens it once it is signed and approved.
 
     Raises:
         PackError: The result does not verify, for example because a fact breaks the manifest's
@@ -66,7 +67,7 @@ def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> Ver
     manifest = ModelManifest.model_validate(
         {
             **facts,
-            "format_version": 1,
+            "format_version": 2 if "precision" in facts else 1,
             "model_file": MODEL_FILE,
             "card_file": CARD_FILE,
             "reference_input": REFERENCE_INPUT_FILE,
@@ -81,7 +82,7 @@ def write_pack(folder: Path, content: PackContent, facts: dict[str, Any]) -> Ver
     for name, data in files.items():
         (folder / name).write_bytes(data)
     (folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return verify_pack(folder)
+    return read_draft(folder)
 
 
 def _npy(array: NDArray[Any]) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trocar.backends.request import BackendRequest
 from trocar.backends.select import open_backend
 from trocar.imaging.resize import RgbResizer
-from trocar.packs.verify import VerifiedPack
+from trocar.packs.content import CheckedPack
 from trocar.units.polyp_segmentation.contract import UNIT_NAME, PolypSegmentationConfig
 from trocar.units.polyp_segmentation.unit import PolypSegmenter
 from trocar_lab.datasets.data_root import require_data_root
@@ -62,14 +62,14 @@ class PackReport:
     """What was measured while packing.
 
     Attributes:
-        pack: The pack as the device sees it.
+        pack: The pack, which is not signed yet.
         parity: Agreement of the ONNX file with torch on the test side.
         test: Figures on the test side.
         validation: Figures on the validation side, at the chosen threshold.
         threshold: Operating point.
     """
 
-    pack: VerifiedPack
+    pack: CheckedPack
     parity: ExportParity
     test: dict[str, MeanInterval]
     validation: dict[str, MeanInterval]
@@ -141,7 +141,7 @@ def _load(path: Path) -> ResidualUNet:
     return network.eval()
 
 
-def _open(pack: VerifiedPack) -> PolypSegmenter:
+def _open(pack: CheckedPack) -> PolypSegmenter:
     """Open the unit as the device does, on ONNX Runtime in FP32."""
     config = PolypSegmentationConfig.from_manifest(pack.manifest, frame_age_ms_max=_AGE_MS_MAX)
     backend = open_backend(pack.model, pack.manifest, BackendRequest())

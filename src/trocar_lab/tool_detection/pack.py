@@ -15,7 +15,7 @@ import torch
 from trocar.backends.request import BackendRequest
 from trocar.backends.select import open_backend
 from trocar.imaging.resize import RgbResizer
-from trocar.packs.verify import VerifiedPack
+from trocar.packs.content import CheckedPack
 from trocar.units.tool_detection.contract import UNIT_NAME, ToolDetectionConfig
 from trocar.units.tool_detection.unit import ToolDetector
 from trocar_lab.datasets.cholect50 import (
@@ -90,14 +90,14 @@ class ToolPackReport:
     """What was measured while packing.
 
     Attributes:
-        pack: The pack as the device sees it.
+        pack: The pack, which is not signed yet.
         point: Operating point, on the procedure that it was chosen on.
         validation: Figures there.
         test: Figures on the test procedure.
         difference: Largest difference of one output value between ONNX Runtime and torch.
     """
 
-    pack: VerifiedPack
+    pack: CheckedPack
     point: OperatingPoint
     validation: dict[str, ClassFigure]
     test: dict[str, ClassFigure]
@@ -185,12 +185,12 @@ def _content(run_folder: Path, plan: PackPlan) -> PackContent:
     return PackContent(model, "draft", reference, output)
 
 
-def _draft(run_folder: Path, plan: PackPlan, facts: dict[str, Any], folder: Path) -> VerifiedPack:
+def _draft(run_folder: Path, plan: PackPlan, facts: dict[str, Any], folder: Path) -> CheckedPack:
     """Return a pack of a run's weights whose card and figures are drafts."""
     return write_pack(folder, _content(run_folder, plan), facts)
 
 
-def _open(pack: VerifiedPack) -> ToolDetector:
+def _open(pack: CheckedPack) -> ToolDetector:
     """Open the unit as the device does, on ONNX Runtime in FP32."""
     config = ToolDetectionConfig.from_manifest(pack.manifest, frame_age_ms_max=_AGE_MS_MAX)
     backend = open_backend(pack.model, pack.manifest, BackendRequest())

@@ -8,126 +8,95 @@ from typing import Final
 
 import pytest
 
+from simulators.supply_sites import edit, write_site
 from trocar_lab import soup
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-
-PROJECT: Final = """[build-system]
-requires = ["hatchling==1.0"]
-[project]
-requires-python = ">=3.11"
-dependencies = ["Some_Array[fast]>=2,<3"]
-[project.optional-dependencies]
-cpu = ["engine==1.2"]
-"""
-TABLE: Final = """[[soup]]
-need = "SOUP_ARRAY"
-package = "some-array"
-version = ">=2,<3"
-scope = "wheel"
-{shared}
-[[soup]]
-need = "SOUP_ENGINE"
-package = "engine"
-version = "1.2"
-scope = "extra cpu"
-{shared}
-[[soup]]
-need = "SOUP_PYTHON"
-package = "python"
-version = ">=3.11"
-scope = "site"
-{shared}
-[[tool]]
-package = "hatchling"
-version = "1.0"
-scope = "build"
-{shared}
-""".format(
-    shared='supplier = "S"\npurpose = "a | b"\nlicence = "MIT"\nanomaly_list = "https://example.org"\n'
-    'reviewed = 2026-01-02\nreviewer = "R"\nanomaly_review = "pending"'
-)
-NEED: Final = """.. soup:: {need}
-   :id: {need}
-   :package: {package}
-   :version: {version}
-   :supplier: S
-   :purpose: a | b
-   :anomaly_list: https://example.org
-   :reviewed: 2026-01-02
-   :licence: MIT
-
-   Asked of it: ``min`` works
-   (:need:`SRS_X`).
-
-   Safety: it computes.
-
-"""
-WORDS: Final = "".join(
-    NEED.format(need=need, package=package, version=version)
-    for need, package, version in (
-        ("SOUP_ARRAY", "some-array", ">=2,<3"),
-        ("SOUP_ENGINE", "engine", "1.2"),
-        ("SOUP_PYTHON", "python", ">=3.11"),
-    )
-)
+TABLE: Final = "risk/soup.toml"
+WORDS: Final = "risk/soup.rst"
+PROJECT: Final = "pyproject.toml"
 
 
-def _repository(
-    root: Path, *, project: str = PROJECT, table: str = TABLE, words: str = WORDS
-) -> Path:
-    """Write the three sources."""
-    (root / "risk").mkdir()
-    (root / "pyproject.toml").write_text(project, encoding="utf-8")
-    (root / "risk" / "soup.toml").write_text(table, encoding="utf-8")
-    (root / "risk" / "soup.rst").write_text(words, encoding="utf-8")
-    return root
-
-
+@pytest.mark.verifies("SRS_SUP_006", extent="full", technique="example")
 def test_sources_that_agree_give_a_page_that_stays_current(tmp_path: Path) -> None:
     """What was written must be found current by the next check, or the gate is red for ever."""
-    root = _repository(tmp_path)
+    root = write_site(tmp_path)
     assert soup.main(["--check", "--root", str(root)]) == 1
     assert soup.main(["--write", "--root", str(root)]) == 0
     assert soup.main(["--check", "--root", str(root)]) == 0
     text = (root / "SOUP.md").read_text(encoding="utf-8")
-    assert "pending for 4 of 4 packages" in text
-    assert "| `some-array` | SOUP_ARRAY | >=2,<3 | wheel | a \\| b | MIT | S |" in text
+    assert "pending for 9 of 9 packages" in text
+    assert "| `some-array` | SOUP_ARRAY | >=2,<3 | 2.5 | wheel | a \\| b | MIT | S |" in text
     assert "| `min` works (SRS_X). | it computes. |" in text
+    assert "| `array-core` | maintained | newest | not published | nothing |" in text
+    assert "| `reporter` | `engine` | reports use | `tests/test_without.py::test_it` |" in text
+    assert "| `reporter` | 3 | MIT |" in text
 
 
+@pytest.mark.verifies("SRS_SUP_006", extent="partial", technique="example")
+def test_threads_that_were_read_are_named_and_the_review_stays_pending(tmp_path: Path) -> None:
+    """Reading a few threads of a list is not reading the list."""
+    root = write_site(tmp_path)
+    read = 'anomaly_review = "pending"\npartly_read = ["o/r#1 (open): wrong", "o/r#2: slow"]'
+    path = root / TABLE
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('anomaly_review = "pending"', read, 1), encoding="utf-8")
+    assert soup.main(["--write", "--root", str(root)]) == 0
+    page = (root / "SOUP.md").read_text(encoding="utf-8")
+    assert "pending for 9 of 9 packages" in page
+    assert "1 of them single threads were read" in page
+    assert "| o/r#1 (open): wrong; o/r#2: slow |" in page
+
+
+def test_page_says_so_where_nothing_is_left_out(tmp_path: Path) -> None:
+    """An empty table could be taken for a forgotten one."""
+    root = write_site(tmp_path)
+    files = soup.read_files(root)
+    empty = soup.SoupFiles(**{
+        **files.__dict__,
+        "register": type(files.register)(files.register.reviewed, (), {}),
+    })
+    assert "Nothing that metadata ask for is left out of a device." in soup.page(empty)
+
+
+@pytest.mark.verifies("SRS_SUP_005", extent="partial", technique="fault_injection")
 @pytest.mark.parametrize(
-    ("project", "table", "words", "expected"),
+    ("file", "old", "new", "expected"),
     [
-        (PROJECT.replace('cpu = ["', 'cpu = ["other==1", "'), TABLE, WORDS, "other: declared"),
-        (PROJECT.replace('cpu = ["engine==1.2"]', ""), TABLE, WORDS, "engine: has an entry"),
-        (PROJECT.replace("==1.2", "==1.3"), TABLE, WORDS, "engine: entry says"),
-        (PROJECT, TABLE.replace('"extra cpu"', '"wheel"'), WORDS, "engine: entry says"),
-        (PROJECT, TABLE + TABLE[TABLE.index("[[tool]]") :], WORDS, "hatchling: entered twice"),
-        (PROJECT, TABLE, WORDS.replace("version: 1.2", "version: 1.1"), "SOUP_ENGINE: version"),
-        (PROJECT, TABLE, WORDS[: WORDS.rindex(".. soup::")], "SOUP_PYTHON: in risk/soup.toml"),
-        (
-            PROJECT,
-            TABLE,
-            WORDS + NEED.format(need="SOUP_Z", package="z", version="1"),
-            "SOUP_Z: in",
-        ),
-        (PROJECT, TABLE, WORDS.replace("Safety:", "Note:", 1), "SOUP_ARRAY: risk/soup.rst lacks"),
+        (PROJECT, 'cpu = ["', 'cpu = ["other==1", "', "other: declared"),
+        (PROJECT, 'cpu = ["engine==1.2"]', "cpu = []", "engine: has an entry"),
+        (PROJECT, "engine==1.2", "engine==1.3", "engine: entry says"),
+        (TABLE, '"extra cpu"', '"wheel"', "engine: entry says"),
+        (TABLE, 'package = "hatchling"', 'package = "torch"', "torch: entered twice"),
+        (TABLE, '"brought by some-array"', '"brought by another"', ""),
+        (TABLE, 'version = "7"\nscope', 'version = "8"\nscope', "array-core: entry says 8, it"),
+        (TABLE, '"extra openvino"', '"brought by x"', ""),
+        (TABLE, '"site"', '"brought by x"', "python: entry says >=3.11, it is in no lock"),
+        (TABLE, 'reviewed_version = "7"', 'reviewed_version = "6"', "array-core: 7 is locked"),
+        (TABLE, 'end_of_support = "not published"', "", "some-array: names no end_of_support"),
+        (TABLE, "reviewed = 2026-11-01", "reviewed = 2020-11-01", "some-array: reviewed"),
+        (WORDS, "version: 1.2\n", "version: 1.1\n", "SOUP_ENGINE: version"),
+        (WORDS, ":id: SOUP_PYTHON", ":id: SOUP_SNAKE", "SOUP_PYTHON: in risk/soup.toml"),
+        (WORDS, ":id: SOUP_PYTHON", ":id: SOUP_SNAKE", "SOUP_SNAKE: in risk/soup.rst"),
+        (WORDS, "Safety:", "Note:", "SOUP_ARRAY: risk/soup.rst lacks"),
+        ("pylock.lab-cpu.toml", "lock-version", "version", "pylock.lab-cpu.toml is no valid lock"),
     ],
 )
 def test_each_gap_is_found(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    project: str,
-    table: str,
-    words: str,
+    file: str,
+    old: str,
+    new: str,
     expected: str,
 ) -> None:
     """A gap in either direction is red and nothing is written over it."""
-    root = _repository(tmp_path, project=project, table=table, words=words)
-    assert soup.main(["--write", "--root", str(root)]) == 1
-    assert f"soup: {expected}" in capsys.readouterr().out
-    assert not (root / "SOUP.md").exists()
+    root = write_site(tmp_path)
+    edit(root / file, old, new)
+    code = soup.main(["--write", "--root", str(root)])
+    assert (code == 1) is bool(expected)
+    assert not expected or f"soup: {expected}" in capsys.readouterr().out
+    assert (root / "SOUP.md").exists() is not bool(expected)
 
 
 def test_this_repository_is_current() -> None:

@@ -95,7 +95,7 @@ def _identity_rows(facts: Facts) -> list[tuple[str, str]]:
         ("Signature", f"{esc(about.signature)}; signed by: {signers}"),
         ("Approvals", f"{approved} of {len(normative)} needs that a person must approve"),
         ("Device source", f"<code>{about.device_sha256}</code>"),
-        ("Lock", f"<code>{about.lock_sha256}</code>" if about.lock_sha256 else "no pylock.toml"),
+        ("Lock", f"<code>{about.lock_sha256}</code>" if about.lock_sha256 else "no pylock.*.toml"),
         ("Needs", f"{len(facts.needs):,}, digest <code>{about.graph_sha256}</code>"),
         ("Model packs, manifest", "<br>".join(packs) or NOTHING),
         ("Models", "<br>".join(models) or NOTHING),

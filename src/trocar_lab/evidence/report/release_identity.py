@@ -22,7 +22,7 @@ class ReleaseIdentity(NamedTuple):
         is_clean: The tree holds nothing that is not committed.
         tag: Release tag at that commit.
         wheel_sha256: Digest of the wheel under release.
-        lock_sha256: Digest of pylock.toml.
+        lock_sha256: Digest of the locks, pylock.*.toml.
         device_sha256: Digest of the device's source.
         graph_sha256: Digest over the fingerprints of every need.
         seal: State of the seal over the evidence.

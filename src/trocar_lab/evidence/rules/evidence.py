@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Final
 
 from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.proof.verdicts import Finding, Verdict
+from trocar_lab.evidence.rules.bill_of_materials import locks_were_compared
 from trocar_lab.evidence.rules.rule import Rule, Tally
 from trocar_lab.evidence.source.device_source import normalised_name
+from trocar_lab.evidence.source.versions import is_inside
 from trocar_lab.evidence.store.run_clocks import future_fault
 
 REVIEW_DAYS_MAX: Final = 365
@@ -137,28 +140,64 @@ def chains_hold(project: Project, tally: Tally) -> None:
 
 
 def soup_equals_dependencies(project: Project, tally: Tally) -> None:
-    """F1: SOUP needs are the device's declared dependencies, both ways, with equal versions."""
-    declared, other = project.device.dependencies, project.device.other_dependencies
+    """F1: SOUP needs are what is declared and locked for a device, both ways, version by version.
+
+    A package that another brings along is not declared; its need has the version of the locks.
+    """
+    declared = {**project.device.other_dependencies, **project.device.dependencies}
+    locked = _locked_versions(project)
     by_package: dict[str, list[str]] = {}
     for need in project.graph.live("soup"):
         package = normalised_name(need.field("package"))
         by_package.setdefault(package, []).append(need.need_id)
-        spec = declared.get(package, other.get(package))
+        spec, place = declared.get(package), "pyproject.toml"
+        if spec is None and package in locked:
+            spec, place = " and ".join(sorted(locked[package])), "the locks"
         version = need.field("version").replace(" ", "").removeprefix("==")
+        unknown = f"{package} is neither declared in pyproject.toml nor locked"
         tally.check(
             need.need_id,
-            f"{package} is not declared in pyproject.toml" if spec is None else None,
-            f"version {version} differs from {spec} in pyproject.toml"
+            unknown if spec is None else None,
+            f"version {version} differs from {spec} in {place}"
             if spec not in {None, version}
             else None,
         )
-    for package in declared:
+    for package in sorted({*project.device.dependencies, *locked}):
         ids = by_package.get(package, [])
         tally.check(package, None if len(ids) == 1 else f"{len(ids)} SOUP needs for it")
+    _judge_ranges(tally, declared, locked)
+
+
+def _locked_versions(project: Project) -> dict[str, set[str]]:
+    """Return the versions that the locks of the device hold of each package."""
+    found: dict[str, set[str]] = {}
+    for packages in project.files.locks.values():
+        for package in packages:
+            found.setdefault(package.name, set()).add(package.version)
+    return found
+
+
+def _judge_ranges(
+    tally: Tally, declared: Mapping[str, str], locked: Mapping[str, set[str]]
+) -> None:
+    """Count each locked version that is outside of what pyproject.toml declares."""
+    for package in sorted(set(declared) & set(locked)):
+        spec = declared[package]
+        specifier = spec if spec[:1] in {"<", ">", "=", "~", "!"} else f"=={spec}"
+        for version in sorted(locked[package]):
+            inside = is_inside(version, specifier)
+            tally.check(
+                package,
+                None if inside else f"locked is {version}, which is not known to be in {spec}",
+            )
 
 
 def soup_is_reviewed(project: Project, tally: Tally) -> None:
-    """F2: the known anomalies of each SOUP were reviewed, not longer ago than a year."""
+    """F2: the known anomalies of each SOUP were reviewed, not longer ago than a year.
+
+    Known vulnerabilities are looked up in a database in addition, where there is one.
+    """
+    locks_were_compared(project, tally)
     for need in project.graph.live("soup"):
         try:
             age = (project.today - dt.date.fromisoformat(need.field("reviewed"))).days

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final, TypeVar
 
-from trocar_lab.evidence.errors import ReleaseError, SignatureError
+from trocar.statements.dsse import Envelope
+from trocar.statements.trust import KeyGrade
+from trocar_lab.evidence.errors import ReleaseError
 from trocar_lab.evidence.project import Project
 from trocar_lab.evidence.rules.bill_of_materials import bill_is_the_lock
 from trocar_lab.evidence.rules.rule import Rule, Tally
-from trocar_lab.evidence.signed.dsse import Envelope, verified_subjects
 from trocar_lab.evidence.signed.release_folder import (
     DRILL,
     ENVELOPE,
-    KEY,
     MANIFEST,
     REBUILD,
     Manifest,
@@ -23,7 +23,8 @@ from trocar_lab.evidence.signed.release_folder import (
     RestoreDrill,
     WheelFacts,
 )
-from trocar_lab.evidence.signed.signatures import public_key
+from trocar_lab.evidence.signed.release_numbers import FILE as NUMBERS
+from trocar_lab.evidence.signed.release_statement import KEYS, SignedRelease, signed_release
 from trocar_lab.evidence.source.project_files import UNRELEASED
 
 DRILL_DAYS_MAX: Final = 365
@@ -52,12 +53,11 @@ def _judge_signature(project: Project, tally: Tally, folder: ReleaseFolder) -> N
     envelope = _usable(tally, ENVELOPE, folder.envelope)
     if envelope is None:
         return
-    if not project.release_key:
-        tally.leave_open(ENVELOPE, f"no public key at {KEY} to verify it with")
+    signed = _signed(project, tally, envelope)
+    if signed is None:
         return
-    subjects = _subjects(project, tally, envelope)
-    if subjects is None:
-        return
+    _judge_predicate(project, tally, signed)
+    subjects = signed.subjects
     for name in sorted({*subjects, *folder.files} - {ENVELOPE}):
         held = folder.files.get(name)
         tally.check(
@@ -70,13 +70,41 @@ def _judge_signature(project: Project, tally: Tally, folder: ReleaseFolder) -> N
         )
 
 
-def _subjects(project: Project, tally: Tally, envelope: Envelope) -> dict[str, str] | None:
-    """Return what was signed; None when the signature counts nothing, which is then a red row."""
+def _signed(project: Project, tally: Tally, envelope: Envelope) -> SignedRelease | None:
+    """Return what was signed; None when the signature counts nothing, which is then a row."""
     try:
-        return dict(verified_subjects(envelope, public_key(project.release_key)))
-    except (ReleaseError, SignatureError) as exc:
+        if not project.release_keys:
+            tally.leave_open(ENVELOPE, f"no public key in {KEYS} to verify it with")
+            return None
+        return signed_release(envelope, project.release_keys)
+    except ReleaseError as exc:
         tally.check(ENVELOPE, str(exc))
         return None
+
+
+def _judge_predicate(project: Project, tally: Tally, signed: SignedRelease) -> None:
+    """Count which release was signed: its version, sequence number, grade, days and commit."""
+    said, numbers = signed.predicate, project.release_numbers
+    tag = f"v{said.version}"
+    wanted = numbers.of.get(said.version)
+    tally.check(NUMBERS, *numbers.faults)
+    tally.check(
+        "signed release",
+        f"is of version {said.version}, pyproject.toml says {project.files.version}"
+        if said.version != project.files.version
+        else None,
+        f"has sequence number {said.sequence}, {NUMBERS} says {wanted or 'none'}"
+        if said.sequence != wanted
+        else None,
+        f"expired on {said.expires}" if said.expires < project.today else None,
+        f"is of commit {said.commit[:12]}, but {tag} is {project.commits.tags[tag][:12]}"
+        if project.commits.tags.get(tag, said.commit) != said.commit
+        else None,
+    )
+    if said.grade != "production":
+        tally.leave_open("signed release", f"is of grade {said.grade}")
+    if signed.key.grade is not KeyGrade.RELEASE:
+        tally.leave_open(ENVELOPE, "is signed by a development key")
 
 
 def _judge_rebuild(project: Project, tally: Tally, folder: ReleaseFolder) -> None:

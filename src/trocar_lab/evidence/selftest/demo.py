@@ -27,7 +27,7 @@ from trocar_lab.evidence.store.evidence_record import (
 from trocar_lab.evidence.store.identity import (
     PlatformRecord,
     RunIdentity,
-    file_sha256,
+    locks_sha256,
     pack_digests,
 )
 from trocar_lab.provenance.code_identity import folder_sha256
@@ -457,7 +457,7 @@ def _identity(root: Path, platform: str) -> RunIdentity:
         device_sha256=folder_sha256(root / "src" / "trocar"),
         lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         wheel_sha256="1" * 64,
-        lock_sha256=file_sha256(root / "pylock.toml"),
+        lock_sha256=locks_sha256(root),
         packs=pack_digests(root),
         platform=record,
         python="3.11.0",

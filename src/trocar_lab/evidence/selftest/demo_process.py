@@ -10,18 +10,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from trocar.statements.dsse import envelope_text, pae
 from trocar_lab.evidence.graph.need_graph import Graph
 from trocar_lab.evidence.rules.documents import DocumentKind, load_anchors
 from trocar_lab.evidence.rules.risk import risk_file_digest
-from trocar_lab.evidence.signed.dsse import STATEMENT_TYPE, signed_envelope
-from trocar_lab.evidence.signed.release_folder import DRILL, ENVELOPE, KEY, MANIFEST, REBUILD, SBOM
+from trocar_lab.evidence.signed.release_folder import (
+    AUDIT,
+    DRILL,
+    ENVELOPE,
+    MANIFEST,
+    REBUILD,
+    SBOM,
+)
+from trocar_lab.evidence.signed.release_numbers import FILE as NUMBERS
+from trocar_lab.evidence.signed.release_statement import (
+    KEYS,
+    ReleasePredicate,
+    release_payload,
+)
 from trocar_lab.evidence.source.commits import Commit, CommitLog
 
 VERSION: Final = "1.0.0"
 RELEASE: Final = "release"
+LOCK: Final = "pylock.device-cpu.toml"
+RELEASE_KEY: Final = f"{KEYS}/demo.release.pem"
 WHEEL: Final = f"demo-{VERSION}-py3-none-any.whl"
 _HEAD: Final = "0" * 40
 _NUMPY_SHA256: Final = "2" * 64
@@ -123,6 +138,7 @@ Use
 _SBOM: Final[Mapping[str, Any]] = {
     "bomFormat": "CycloneDX",
     "specVersion": "1.6",
+    "metadata": {"properties": [{"name": "trocar:lock", "value": LOCK}]},
     "components": [
         {
             "type": "library",
@@ -160,6 +176,14 @@ _REBUILD: Final = {
     "machine": "second builder of the demo",
     "date": "2026-11-20",
 }
+DEMO_PREDICATE: Final = ReleasePredicate.model_validate({
+    "version": VERSION,
+    "sequence": 3,
+    "grade": "production",
+    "expires": "2027-11-20",
+    "commit": _HEAD,
+    "device": {"python": "3.11", "platform": "linux_x86_64"},
+})
 _DRILL: Final = {"date": "2026-11-01", "name": "Demo Owner", "result": "restored"}
 
 
@@ -202,6 +226,17 @@ def _documents() -> dict[str, str]:
     }
 
 
+_LOCK_TEXT: Final = (
+    'lock-version = "1.0"\n\n[[packages]]\nname = "numpy"\nversion = "2.2.1"\n'
+    f'wheels = [{{ name = "numpy.whl", hashes = {{ sha256 = "{_NUMPY_SHA256}" }} }}]\n'
+)
+_AUDIT: Final = {
+    "locks": {LOCK: hashlib.sha256(_LOCK_TEXT.encode()).hexdigest()},
+    "database": {"newest": "2026-11-19T00:00:00+00:00", "records": 3},
+    "compared": 1,
+    "accepted": [],
+    "findings": [],
+}
 PROCESS_FILES: Final[Mapping[str, str]] = {
     **_documents(),
     "verification/demo_process.rst": _PROCESS,
@@ -212,15 +247,17 @@ PROCESS_FILES: Final[Mapping[str, str]] = {
     ),
     "CHANGELOG.md": f"# Changelog\n\n## [{VERSION}] - 2026-11-20\n\nFirst version.\n",
     "tox.ini": "[tox]\nmin_version = 4.20\n",
-    "pylock.toml": (
-        'lock-version = "1.0"\n\n[[packages]]\nname = "numpy"\nversion = "2.2.1"\n'
-        f'wheels = [{{ name = "numpy.whl", hashes = {{ sha256 = "{_NUMPY_SHA256}" }} }}]\n'
-    ),
+    LOCK: _LOCK_TEXT,
     "pyproject.toml": (
         '[build-system]\nrequires = ["builder==1.5"]\n\n'
         f'[project]\nname = "demo"\nversion = "{VERSION}"\ndependencies = ["numpy>=2.2,<3"]\n\n'
         '[project.optional-dependencies]\ncheck = ["checker==2.0"]\n'
     ),
+    NUMBERS: (
+        '[[release]]\nversion = "0.9.0"\nsequence = 2\n\n'
+        f'[[release]]\nversion = "{VERSION}"\nsequence = 3\n'
+    ),
+    f"{RELEASE}/{AUDIT}": json.dumps(_AUDIT, indent=1),
     f"{RELEASE}/{SBOM}": json.dumps(_SBOM, indent=1),
     f"{RELEASE}/{REBUILD}": json.dumps(_REBUILD, indent=1),
     f"{RELEASE}/{DRILL}": json.dumps(_DRILL, indent=1),
@@ -237,7 +274,7 @@ def judge_demo(root: Path, graph: Graph) -> None:
     )
 
 
-def write_demo_release(root: Path, key: Ed25519PrivateKey | None = None) -> None:
+def write_demo_release(root: Path, key: ec.EllipticCurvePrivateKey | None = None) -> None:
     """Write the wheel, the manifest and the signature over what a release of the demo holds.
 
     A public key that a fault planted stays; any other file in the folder is not signed.
@@ -246,12 +283,12 @@ def write_demo_release(root: Path, key: Ed25519PrivateKey | None = None) -> None
         root: Root of the demo project, its files written.
         key: Private key; a throwaway one when left out.
     """
-    private, folder = key or Ed25519PrivateKey.generate(), root / RELEASE
+    private, folder = key or ec.generate_private_key(ec.SECP256R1()), root / RELEASE
     (folder / WHEEL).write_bytes(_WHEEL_BYTES)
-    manifest = {"deliverables": [_entry(folder / name) for name in (WHEEL, SBOM, REBUILD)]}
+    manifest = {"deliverables": [_entry(folder / name) for name in (WHEEL, SBOM, AUDIT, REBUILD)]}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    sign_demo_release(root, private, names=(WHEEL, SBOM, REBUILD, DRILL, MANIFEST))
-    public = root / KEY
+    sign_demo_release(root, private, names=(WHEEL, SBOM, AUDIT, REBUILD, DRILL, MANIFEST))
+    public = root / RELEASE_KEY
     if not public.exists():
         public.parent.mkdir(parents=True, exist_ok=True)
         public.write_bytes(
@@ -261,24 +298,26 @@ def write_demo_release(root: Path, key: Ed25519PrivateKey | None = None) -> None
         )
 
 
-def sign_demo_release(root: Path, key: Ed25519PrivateKey, *, names: tuple[str, ...]) -> None:
-    """Sign the named files of the release folder as they lie there now."""
+def sign_demo_release(
+    root: Path,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    names: tuple[str, ...],
+    predicate: ReleasePredicate = DEMO_PREDICATE,
+) -> None:
+    """Sign the named files of the release folder as they lie there now.
+
+    Args:
+        root: Root of the demo project.
+        key: Private key.
+        names: Files to sign.
+        predicate: Which release it is said to be.
+    """
     folder = root / RELEASE
-    subjects = [
-        {
-            "name": name,
-            "digest": {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()},
-        }
-        for name in names
-    ]
-    statement = {
-        "_type": STATEMENT_TYPE,
-        "subject": subjects,
-        "predicateType": "https://example.org/demo/release/v1",
-        "predicate": {"version": VERSION},
-    }
-    envelope = signed_envelope(json.dumps(statement).encode(), key)
-    (folder / ENVELOPE).write_text(json.dumps(envelope), encoding="utf-8")
+    subjects = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    payload = release_payload(subjects, predicate)
+    signature = key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))
+    (folder / ENVELOPE).write_text(envelope_text(payload, signature), encoding="utf-8")
 
 
 def _entry(path: Path) -> dict[str, str | int]:

@@ -18,10 +18,12 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trocar.contracts.errors import SignatureError
+from trocar.contracts.limits import STATEMENT_BYTES_MAX
+from trocar.statements.dsse import Envelope, read_envelope
+from trocar.statements.strict_json import parse_strict
 from trocar_lab.evidence.errors import ReleaseError
 from trocar_lab.evidence.graph.metamodel import Frozen
-from trocar_lab.evidence.signed.dsse import Envelope, read_envelope
-from trocar_lab.evidence.signed.strict_json import parse_json, read_bounded
 from trocar_lab.provenance.code_identity import file_sha256
 
 ENVELOPE: Final = "release.dsse.json"
@@ -29,7 +31,7 @@ REBUILD: Final = "rebuild.json"
 MANIFEST: Final = "manifest.json"
 DRILL: Final = "restore_drill.json"
 SBOM: Final = "sbom.cdx.json"
-KEY: Final = "verification/keys/release.pub.pem"
+AUDIT: Final = "vulnerabilities.json"
 FILES_MAX: Final = 10_000
 METADATA_BYTES_MAX: Final = 1_000_000
 _WHEEL: Final = re.compile(r"[A-Za-z0-9_.]+-(?P<version>[^-]+)(-\d[^-]*)?(-[^-]+){3}\.whl")
@@ -93,6 +95,23 @@ class RestoreDrill(Frozen):
     result: Literal["restored", "failed"]
 
 
+class AuditedDatabase(Frozen):
+    """The database that locks were compared with."""
+
+    newest: dt.datetime
+    records: int = Field(gt=0)
+
+
+class Audit(Frozen):
+    """Locked versions compared with a database of known vulnerabilities."""
+
+    locks: Mapping[str, _Sha256] = Field(min_length=1)
+    database: AuditedDatabase
+    compared: int = Field(gt=0)
+    accepted: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
 class _CycloneDX(BaseModel):
     """Part of a CycloneDX document; what else it holds is not looked at."""
 
@@ -138,11 +157,22 @@ class Component(_CycloneDX):
         return next((p.value.strip() for p in self.properties if p.name == name), "")
 
 
+class _Metadata(_CycloneDX):
+    """What a bill of materials is about."""
+
+    properties: tuple[_Property, ...] = ()
+
+
 class Sbom(_CycloneDX):
     """Bill of materials."""
 
     form: Literal["CycloneDX"] = Field(alias="bomFormat")
+    metadata: _Metadata = _Metadata()
     components: tuple[Component, ...] = ()
+
+    def value_of(self, name: str) -> str:
+        """Return a property of the whole; empty when there is none."""
+        return next((p.value.strip() for p in self.metadata.properties if p.name == name), "")
 
 
 class WheelFacts(Frozen):
@@ -175,7 +205,8 @@ class ReleaseFolder:
         manifest: The archive.
         drill: The restore.
         sbom: The bill of materials.
-        wheels: Each wheel in the folder.
+        audit: The comparison with known vulnerabilities.
+        wheels: Each wheel that is released; those of others lie in a folder below.
     """
 
     files: Mapping[str, ReleasedFile]
@@ -185,6 +216,7 @@ class ReleaseFolder:
     manifest: Part[Manifest] = field(default_factory=Part)
     drill: Part[RestoreDrill] = field(default_factory=Part)
     sbom: Part[Sbom] = field(default_factory=Part)
+    audit: Part[Audit] = field(default_factory=Part)
     wheels: Mapping[str, Part[WheelFacts]] = field(default_factory=dict)
 
 
@@ -207,12 +239,17 @@ def read_release_folder(folder: Path) -> ReleaseFolder:
     return ReleaseFolder(
         files=files,
         faults=faults,
-        envelope=part(ENVELOPE, lambda content: read_envelope(content, name=ENVELOPE)),
+        envelope=part(ENVELOPE, lambda content: read_envelope(content, what=ENVELOPE)),
         rebuild=part(REBUILD, _json_reader(Rebuild, REBUILD)),
         manifest=part(MANIFEST, _json_reader(Manifest, MANIFEST)),
         drill=part(DRILL, _json_reader(RestoreDrill, DRILL)),
         sbom=part(SBOM, _json_reader(Sbom, SBOM)),
-        wheels={name: read_wheel(folder / name) for name in files if name.endswith(".whl")},
+        audit=part(AUDIT, _json_reader(Audit, AUDIT)),
+        wheels={
+            name: read_wheel(folder / name)
+            for name in files
+            if name.endswith(".whl") and "/" not in name
+        },
     )
 
 
@@ -247,6 +284,26 @@ def read_wheel(path: Path) -> Part[WheelFacts]:
     return Part(value=facts)
 
 
+def read_bounded(path: Path, *, bytes_max: int = STATEMENT_BYTES_MAX) -> bytes:
+    """Return the content of a file that is not larger than a bound.
+
+    Args:
+        path: The file.
+        bytes_max: Largest size [bytes].
+
+    Raises:
+        ReleaseError: It cannot be read or is larger.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(bytes_max + 1)
+    except OSError as exc:
+        raise ReleaseError(f"{path.name} cannot be read: {exc.strerror}") from exc
+    if len(content) > bytes_max:
+        raise ReleaseError(f"{path.name} is larger than {bytes_max} bytes; nothing of it is read")
+    return content
+
+
 def _listing(folder: Path) -> tuple[dict[str, ReleasedFile], tuple[str, ...]]:
     """Return every regular file by its relative name, and what is no regular file or too much."""
     files: dict[str, ReleasedFile] = {}
@@ -266,6 +323,8 @@ def _part(path: Path, read: Callable[[bytes], _T]) -> Part[_T]:
     """Return one part, or the reason why it cannot be trusted."""
     try:
         return Part(value=read(read_bounded(path)))
+    except SignatureError as exc:
+        return Part(fault=f"{exc.problem}; {exc.advice}")
     except ReleaseError as exc:
         return Part(fault=str(exc))
 
@@ -277,7 +336,7 @@ def _json_reader(model: type[_M], name: str) -> Callable[[bytes], _M]:
     """Return a reader of one kind of JSON file."""
 
     def read(content: bytes) -> _M:
-        value = parse_json(content, name=name)
+        value = parse_strict(content, what=name)
         try:
             return model.model_validate(value)
         except ValidationError as exc:

@@ -24,11 +24,19 @@ _STARTED: Final = re.compile(r"(?<![\w./-])(git|pip|python|tox)(?:\d[\d.]*)?(?![
 
 
 class LockedPackage(Frozen):
-    """One package of the lock."""
+    """One package of a lock.
+
+    Attributes:
+        name: Normalised name.
+        version: Exact version.
+        sha256: Digests of its files.
+        is_optional: Whether only some installations have it.
+    """
 
     name: str
     version: str
     sha256: frozenset[str] = frozenset()
+    is_optional: bool = False
 
 
 class ProjectFiles(Frozen):
@@ -40,7 +48,7 @@ class ProjectFiles(Frozen):
         process_tools: Further packages that the process starts: named in tox.ini or .ci/run.
         headings: (version, rest of the line) of CHANGELOG.md, newest first.
         mentions: (file, version) of this product in README.md and SECURITY.md.
-        locked: Packages of pylock.toml; None when there is no lock.
+        locks: Packages of each lock of a device, by file name.
         faults: File to the reason why it cannot be read.
     """
 
@@ -49,7 +57,7 @@ class ProjectFiles(Frozen):
     process_tools: frozenset[str] = frozenset()
     headings: tuple[tuple[str, str], ...] = ()
     mentions: tuple[tuple[str, str], ...] = ()
-    locked: tuple[LockedPackage, ...] | None = None
+    locks: Mapping[str, tuple[LockedPackage, ...]] = Field(default_factory=dict)
     faults: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -61,7 +69,6 @@ def read_project_files(root: Path) -> ProjectFiles:
     """
     faults: dict[str, str] = {}
     project = _toml(root, "pyproject.toml", faults)
-    lock = _toml(root, "pylock.toml", faults)
     changelog = _text(root, "CHANGELOG.md", faults)
     mentions = [
         (name, version.rstrip("."))
@@ -74,7 +81,10 @@ def read_project_files(root: Path) -> ProjectFiles:
         process_tools=_process_tools(root, faults),
         headings=tuple((m["version"], m["rest"] or "") for m in _HEADING.finditer(changelog)),
         mentions=tuple(mentions),
-        locked=_locked(lock) if (root / "pylock.toml").is_file() else None,
+        locks={
+            path.name: _locked(_toml(root, path.name, faults))
+            for path in sorted(root.glob("pylock.device-*.toml"))
+        },
         faults=faults,
     )
 
@@ -130,6 +140,7 @@ def _locked(lock: Mapping[str, Any]) -> tuple[LockedPackage, ...]:
                 name=normalised_name(str(row.get("name", ""))),
                 version=str(row["version"]),
                 sha256=frozenset(digests),
+                is_optional="marker" in row,
             )
         )
     return tuple(found)

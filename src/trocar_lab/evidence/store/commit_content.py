@@ -13,7 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from trocar_lab.evidence.errors import EvidenceError
-from trocar_lab.evidence.store.identity import PACKS, file_sha256, pack_digests
+from trocar_lab.evidence.store.identity import (
+    PACKS,
+    file_sha256,
+    locks_sha256,
+    pack_digests,
+)
 from trocar_lab.provenance.code_identity import folder_sha256
 from trocar_lab.provenance.git import GitError, git_bytes, git_output
 
@@ -79,7 +84,7 @@ def read_commit(root: Path, commit: str) -> CommitContent:
         return CommitContent(
             device_sha256=folder_sha256(tree / "src" / "trocar"),
             lab_sha256=folder_sha256(tree / "src" / "trocar_lab"),
-            lock_sha256=file_sha256(tree / "pylock.toml"),
+            lock_sha256=locks_sha256(tree),
             packs=pack_digests(tree),
             pack_files=frozenset(file_sha256(path) for path in files),
             committed_at=committed_at,

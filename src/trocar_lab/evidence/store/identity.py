@@ -98,7 +98,7 @@ class RunIdentity(Frozen):
         device_sha256: Digest of the device's source.
         lab_sha256: Digest of the toolchain's source.
         wheel_sha256: Digest of the wheel under test, where one was named.
-        lock_sha256: Digest of the lock.
+        lock_sha256: Digest of the locks.
         packs: Folder of each shipped model pack to the digest of its manifest, which lists the
             digests of its files; None in version 1 of the format.
         platform: The machine.
@@ -125,6 +125,13 @@ class RunIdentity(Frozen):
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file; empty when there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def locks_sha256(root: Path) -> str:
+    """Return one digest over the locks of a repository, by name; empty when there is none."""
+    locks = sorted(root.glob("pylock*.toml"))
+    lines = [f"{file_sha256(path)}  {path.name}\n" for path in locks]
+    return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else ""
 
 
 def pack_digests(root: Path) -> dict[str, str]:
@@ -164,7 +171,7 @@ def run_identity(root: Path) -> RunIdentity:
         device_sha256=folder_sha256(root / "src" / "trocar"),
         lab_sha256=folder_sha256(root / "src" / "trocar_lab"),
         wheel_sha256=file_sha256(Path(wheel)) if wheel else "",
-        lock_sha256=file_sha256(root / "pylock.toml"),
+        lock_sha256=locks_sha256(root),
         packs=pack_digests(root),
         platform=platform_record(),
         python=sys.version.split()[0],

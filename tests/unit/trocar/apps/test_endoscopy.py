@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from simulators.packs import edit_manifest, write_tiny_pack
+from simulators.trust import trust_of
 from trocar.apps import opening
 from trocar.apps.endoscopy import DEMO_CLIP, SHIPPED_PACK, open_unit
-from trocar.backends.request import BackendRequest, Precision
+from trocar.backends.choices import Precision
+from trocar.backends.request import BackendRequest
 from trocar.backends.select import open_backend
 from trocar.contracts.errors import (
     BackendUnavailableError,
@@ -54,7 +56,9 @@ def opened_backends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_opened_unit_answers_with_the_pack_in_its_provenance(tmp_path: Path) -> None:
     """What answers is what was verified."""
     pack = write_tiny_pack(tmp_path / "pack")
-    opened = open_unit(tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100)
+    opened = open_unit(
+        tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+    )
     assert opened.pack.digest == pack.digest == opened.unit.info.pack_digest
     assert opened.unit.info.backend.thread_count == 1
     assert opened.reference_case.is_within_limits
@@ -66,7 +70,9 @@ def test_opened_unit_answers_with_the_pack_in_its_provenance(tmp_path: Path) -> 
 def test_threshold_is_that_of_the_pack(tmp_path: Path, value: float, *, is_marked: bool) -> None:
     """Grey of level 100 has the probability 100/255 = 0.392 in the tiny model."""
     write_tiny_pack(tmp_path / "pack", threshold={"value": value, "chosen_by": "tests"})
-    opened = open_unit(tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100)
+    opened = open_unit(
+        tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+    )
     outcome = opened.unit.run(_frame(100), now_ns=0)
     assert isinstance(outcome, PolypMask)
     assert outcome.mask.pixels.any() == is_marked
@@ -77,7 +83,9 @@ def test_threshold_is_that_of_the_pack(tmp_path: Path, value: float, *, is_marke
 def test_age_limit_is_that_of_the_application(tmp_path: Path) -> None:
     """The application knows whether anything is timed; the pack does not."""
     write_tiny_pack(tmp_path / "pack")
-    unit = open_unit(tmp_path / "pack", ONE_THREAD, frame_age_ms_max=7).unit
+    unit = open_unit(
+        tmp_path / "pack", ONE_THREAD, frame_age_ms_max=7, trust=trust_of(tmp_path / "pack")
+    ).unit
     assert isinstance(unit.run(_frame(100), now_ns=7_000_000), PolypMask)
     late = unit.run(_frame(100), now_ns=7_000_001)
     assert isinstance(late, Withheld)
@@ -101,7 +109,7 @@ def test_unsound_pack_never_reaches_an_engine(
         edit_manifest(folder, unit="tool_detection")
         expected = IncompatiblePackError
     with pytest.raises(expected):
-        open_unit(folder, ONE_THREAD, frame_age_ms_max=100)
+        open_unit(folder, ONE_THREAD, frame_age_ms_max=100, trust=trust_of(folder))
     assert opened_backends == []
 
 
@@ -111,7 +119,9 @@ def test_engine_outside_the_tolerance_gives_no_unit(tmp_path: Path) -> None:
     """The unit is built after the comparison, so there is none to use by mistake."""
     write_tiny_pack(tmp_path / "pack", parity={"prob_difference_max": 0.0, "mask_dice_min": 1.0})
     with pytest.raises(BackendUnavailableError, match="differs from the reference case"):
-        open_unit(tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100)
+        open_unit(
+            tmp_path / "pack", ONE_THREAD, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+        )
 
 
 @pytest.mark.verifies("SRS_BACKEND_001", extent="partial", technique="equivalence")
@@ -120,7 +130,9 @@ def test_precision_that_is_not_offered_gives_no_unit(tmp_path: Path) -> None:
     write_tiny_pack(tmp_path / "pack")
     request = BackendRequest(precision=Precision.FP16)
     with pytest.raises(BackendUnavailableError, match="offers fp32"):
-        open_unit(tmp_path / "pack", request, frame_age_ms_max=100)
+        open_unit(
+            tmp_path / "pack", request, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+        )
 
 
 @pytest.mark.verifies("SRS_POLYP_003", extent="partial", technique="boundary")
@@ -129,7 +141,12 @@ def test_age_limit_out_of_range_is_refused(tmp_path: Path, age_ms_max: int) -> N
     """A limit of zero answers nothing; one of days answers everything."""
     write_tiny_pack(tmp_path / "pack")
     with pytest.raises((ValueError, InvariantError)):
-        open_unit(tmp_path / "pack", ONE_THREAD, frame_age_ms_max=age_ms_max)
+        open_unit(
+            tmp_path / "pack",
+            ONE_THREAD,
+            frame_age_ms_max=age_ms_max,
+            trust=trust_of(tmp_path / "pack"),
+        )
 
 
 @pytest.mark.verifies("SRS_CLI_003", extent="partial", technique="inspection")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from simulators.packs import write_tiny_pack
+from simulators.trust import trust_of
 from simulators.unit import ScriptedUnit
 from trocar.apps import opening
 from trocar.apps.opening import ASSETS, OpenedUnit, open_pack
@@ -52,7 +53,13 @@ class _Steps:
 
     def open(self, folder: Path) -> OpenedUnit:
         """Open the pack."""
-        return open_pack(folder, REQUEST, configure=self.configure, build=self.build)
+        return open_pack(
+            folder,
+            REQUEST,
+            configure=self.configure,
+            build=self.build,
+            trust=trust_of(folder),
+        )
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from simulators.packs import (
     write_detector_pack,
     write_tiny_pack,
 )
+from simulators.trust import trust_of
 from trocar import __version__
 from trocar.apps.opening import OpenedUnit
 from trocar.apps.surgical_tools import (
@@ -85,7 +86,9 @@ def _tracks(unit: TrackedDetector, frame: Frame) -> ToolTracks:
 def test_opened_detector_answers_with_the_pack_in_its_provenance(tmp_path: Path) -> None:
     """What answers is what was verified, with the operating point of the pack."""
     pack = write_detector_pack(tmp_path / "pack", threshold={"value": 0.75, "chosen_by": "tests"})
-    opened = open_detection(tmp_path / "pack", REQUEST, frame_age_ms_max=100)
+    opened = open_detection(
+        tmp_path / "pack", REQUEST, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+    )
     assert opened.unit.info.pack_digest == opened.pack.digest == pack.digest
     assert opened.unit.info.unit == "tool_detection"
     found = opened.unit.run(_frame(3, (2, 3, (255, 0, 60))), now_ns=3 * PERIOD_NS)
@@ -98,7 +101,9 @@ def test_opened_detector_answers_with_the_pack_in_its_provenance(tmp_path: Path)
 def test_opened_tracker_names_itself_and_the_pack_of_its_detector(tmp_path: Path) -> None:
     """The tracker has no model: what its answers rest on is the detector's."""
     pack = write_detector_pack(tmp_path / "pack")
-    info = open_tracking(tmp_path / "pack", REQUEST, frame_age_ms_max=100).unit.info
+    info = open_tracking(
+        tmp_path / "pack", REQUEST, frame_age_ms_max=100, trust=trust_of(tmp_path / "pack")
+    ).unit.info
     assert (info.unit, info.unit_version) == ("tool_tracking", __version__)
     assert (info.pack_id, info.pack_digest) == (pack.manifest.pack_id, pack.digest)
     assert info.backend.thread_count == 1
@@ -125,7 +130,7 @@ def test_pack_that_does_not_fit_gives_no_unit(
         write_detector_pack(folder, parity={"prob_difference_max": 0.0, "mask_dice_min": 1.0})
         expected = BackendUnavailableError
     with pytest.raises(expected):
-        opener(folder, REQUEST, frame_age_ms_max=100)
+        opener(folder, REQUEST, frame_age_ms_max=100, trust=trust_of(folder))
 
 
 @pytest.mark.verifies("SRS_TOOL_007", extent="partial", technique="boundary")
@@ -135,7 +140,9 @@ def test_age_limit_is_that_of_the_application(
 ) -> None:
     """The application knows whether anything is timed; the pack does not."""
     write_detector_pack(tmp_path / "pack")
-    unit = opener(tmp_path / "pack", REQUEST, frame_age_ms_max=7).unit
+    unit = opener(
+        tmp_path / "pack", REQUEST, frame_age_ms_max=7, trust=trust_of(tmp_path / "pack")
+    ).unit
     assert not isinstance(unit.run(_frame(0), now_ns=7_000_000), Withheld)
     late = unit.run(_frame(0), now_ns=7_000_001)
     assert isinstance(late, Withheld)

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from simulators.packs import tiny_reference, write_tiny_pack
+from trocar.backends.choices import Engine, Precision
 from trocar.backends.onnxruntime import OnnxRuntimeBackend
-from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.request import BackendRequest
 from trocar.contracts.errors import BackendUnavailableError, InferenceError
 from trocar.packs.verify import VerifiedPack
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Final
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from simulators.int8_packs import write_int8_pack
 from simulators.packs import tiny_reference, write_tiny_pack
+from trocar.backends.choices import Engine, Precision
 from trocar.backends.openvino import OpenVinoBackend
-from trocar.backends.request import BackendRequest, Engine, Precision
+from trocar.backends.request import BackendRequest
 from trocar.contracts.errors import BackendUnavailableError, InferenceError
 from trocar.packs.verify import VerifiedPack
 
@@ -39,6 +42,22 @@ class _Call:
         return {"prob": self._output}
 
 
+class FakeLayer:
+    """One layer of the compiled model, as the engine tells of it."""
+
+    def __init__(self, kind: str, element: str) -> None:
+        facts = {"layerType": kind, "runtimePrecision": element}
+        self._facts = {
+            name: SimpleNamespace(astype=lambda type_, text=text: type_(text))
+            for name, text in facts.items()
+            if text
+        }
+
+    def get_rt_info(self) -> dict[str, SimpleNamespace]:
+        """Return what the engine says of it."""
+        return self._facts
+
+
 class FakeOpenVino:
     """The parts of the module ``openvino`` that the adapter uses.
 
@@ -46,6 +65,7 @@ class FakeOpenVino:
         precision: Element type that would run; what was asked for when None.
         threads: Threads that would run; what was asked for when None.
         load_error: Raised instead of compiling.
+        layers: Kind and element type of each layer that would run.
     """
 
     __version__ = "0.0-fake"
@@ -56,10 +76,12 @@ class FakeOpenVino:
         precision: str | None = None,
         threads: int | None = None,
         load_error: Exception | None = None,
+        layers: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._precision = precision
         self._threads = threads
         self._load_error = load_error
+        self.layers = [FakeLayer(kind, element) for kind, element in layers]
         self.settings: dict[str, str] = {}
         self.device = ""
         self.call = _Call()
@@ -87,6 +109,14 @@ class FakeOpenVino:
             return self._threads if self._threads is not None else int(self.settings[name])
         active = self._precision or self.settings[name]
         return SimpleNamespace(to_string=lambda: active)
+
+    def get_runtime_model(self) -> FakeOpenVino:
+        """Return itself as the account of what runs."""
+        return self
+
+    def get_ops(self) -> list[FakeLayer]:
+        """Return the layers that would run."""
+        return self.layers
 
     def create_infer_request(self) -> _Call:
         """Return the one request."""
@@ -277,3 +307,38 @@ def test_precision_that_is_a_plain_text_is_read_as_it_stands(
 
     monkeypatch.setattr(engine, "get_property", plain)
     assert _open(engine, pack, monkeypatch).info.precision == "fp32"
+
+
+WHOLE: Final = [("Convolution", "u8"), ("FullyConnected", "i8"), ("MatMul", "u8")]
+OTHERS: Final = [("Convolution", "f32"), ("Subgraph", "u8"), ("Const", "i8"), ("", "")]
+
+
+@pytest.mark.verifies("SRS_OPT_003", extent="full", technique="boundary")
+@pytest.mark.controls("RCM_OPT_002")
+@pytest.mark.parametrize(("wanted", "is_opened"), [(2, True), (3, True), (4, False)])
+def test_layers_in_whole_numbers_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: int, *, is_opened: bool
+) -> None:
+    """Three of the layers compute in whole numbers; storing, moving and naming none does not."""
+    pack = write_int8_pack(tmp_path / "int8", integer_layer_count=wanted)
+    engine = FakeOpenVino(layers=[*WHOLE, *OTHERS])
+    if is_opened:
+        backend = _open(engine, pack, monkeypatch, precision=Precision.INT8)
+        assert backend.info.precision == "int8"
+        assert engine.settings["INFERENCE_PRECISION_HINT"] == "f32"
+        return
+    with pytest.raises(BackendUnavailableError, match="4 layers in int8, OpenVINO would run 3"):
+        _open(engine, pack, monkeypatch, precision=Precision.INT8)
+
+
+@pytest.mark.verifies("SRS_OPT_003", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_OPT_002", measure="int8 packs that run in floating point and are opened", acceptance="0"
+)
+def test_whole_numbers_that_would_run_as_floats_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine keeps silent where it has no kernel; the figures are those of whole numbers."""
+    pack = write_int8_pack(tmp_path / "int8")
+    with pytest.raises(BackendUnavailableError, match="1 layers in int8, OpenVINO would run 0"):
+        _open(FakeOpenVino(layers=OTHERS), pack, monkeypatch, precision=Precision.INT8)

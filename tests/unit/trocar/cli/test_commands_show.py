@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,16 +10,22 @@ import pytest
 
 from simulators.command_line import UNIT, CommandLine
 from simulators.packs import write_detector_pack, write_tiny_pack
+from simulators.trust import copy_with_trust, throwaway_key, trust_of
 from trocar import RESEARCH_NOTICE, __version__
 from trocar.cli.catalogue import find_unit, need_ids
 from trocar.cli.commands_show import pack_verify, selftest, show, units
 from trocar.packs.verify import verify_pack
+from trocar_lab.signing.keys import key_id_of
+
+KEY_ID = key_id_of(throwaway_key().public_pem)
+SIGNER = {"key_id": KEY_ID, "grade": "release"}
+SIGNATURE = {**SIGNER, "approval": SIGNER, "trust": "site"}
 
 
 @pytest.fixture
 def own_pack(tiny_pack: Path, tmp_path: Path) -> Path:
     """Return a copy of the pack that a test may spoil."""
-    return Path(shutil.copytree(tiny_pack, tmp_path / "own"))
+    return copy_with_trust(tiny_pack, tmp_path / "own")
 
 
 @pytest.mark.verifies("SRS_CLI_001", extent="partial", technique="requirement")
@@ -39,7 +44,7 @@ def test_units_lists_what_there_is(trocar: CommandLine) -> None:
 @pytest.mark.controls("RCM_CARD_001")
 def test_show_prints_card_ids_and_digest(trocar: CommandLine) -> None:
     """Who asks what a unit is gets its limits with it, unasked."""
-    pack = verify_pack(trocar.pack)
+    pack = verify_pack(trocar.pack, trust_of(trocar.pack))
     answer = trocar("show", UNIT, "--pack", trocar.pack)
     assert answer.code == 0
     assert pack.card in answer.out
@@ -53,12 +58,15 @@ def test_show_prints_card_ids_and_digest(trocar: CommandLine) -> None:
 @pytest.mark.controls("RCM_CARD_001")
 def test_show_has_one_text_for_people_and_the_same_for_machines(trocar: CommandLine) -> None:
     """What a person reads and what a program keeps must not say different things of one pack."""
-    pack = verify_pack(trocar.pack)
+    pack = verify_pack(trocar.pack, trust_of(trocar.pack))
     ids = need_ids(UNIT)
     entry = find_unit(UNIT)
     assert trocar("show", UNIT, "--pack", trocar.pack).out.split("\n") == [
         f"{UNIT} (endoscopy): {entry.summary}",
         f"pack tiny 0.0.1, digest {pack.digest}",
+        f"signed by key {KEY_ID}",
+        f"approved by key {KEY_ID}",
+        "tiny 0.0.1: trusted by the folder that was named, not by this release",
         f"requirements  {', '.join(ids['requirements'])}",
         f"risk controls {', '.join(ids['risk_controls'])}",
         "",
@@ -74,6 +82,7 @@ def test_show_has_one_text_for_people_and_the_same_for_machines(trocar: CommandL
         "application": "endoscopy",
         "pack": "tiny 0.0.1",
         "pack_digest": pack.digest,
+        "pack_signature": SIGNATURE,
         "requirements": ids["requirements"],
         "risk_controls": ids["risk_controls"],
         "contracts": {
@@ -122,13 +131,15 @@ def test_show_of_an_unknown_unit_is_an_error(trocar: CommandLine) -> None:
 
 
 @pytest.mark.verifies("SRS_PACK_001", extent="partial", technique="requirement")
-def test_sound_pack_is_called_sound_but_not_signed(trocar: CommandLine) -> None:
-    """A digest proves no origin; the command must not suggest that it does."""
+def test_sound_pack_is_called_sound_with_who_signed_and_approved_it(trocar: CommandLine) -> None:
+    """Sound means: by whom, approved by whom, and on whose word."""
     answer = trocar("pack", "verify", trocar.pack)
     assert answer.code == 0
-    assert "sound: tiny 0.0.1" in answer.out
-    assert "not signed" in answer.out
-    assert trocar("pack", "verify", trocar.pack, "--json").fields["is_sound"] is True
+    assert answer.out.split("\n")[0].startswith("sound: tiny 0.0.1 for polyp_segmentation, digest ")
+    assert f"signed by key {KEY_ID}\napproved by key {KEY_ID}\n" in answer.out
+    fields = trocar("pack", "verify", trocar.pack, "--json").fields
+    assert fields["is_sound"] is True
+    assert fields["signature"] == SIGNATURE
 
 
 @pytest.mark.verifies("SRS_PACK_001", extent="partial", technique="fault_injection")

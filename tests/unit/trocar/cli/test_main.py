@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import runpy
@@ -31,6 +32,8 @@ COMMANDS: Final = (
     ("show",),
     ("pack", "verify"),
     ("selftest",),
+    ("audit", "verify"),
+    ("audit", "show"),
 )
 
 
@@ -99,6 +102,13 @@ def _protocol(trocar: CommandLine, folder: Path) -> Answer:
         )
 
 
+def _changed_log(trocar: CommandLine, folder: Path) -> Answer:
+    log = folder / "audit.jsonl"
+    log.write_bytes(b"a note\n")
+    log.chmod(0o600)
+    return trocar.run(write_clip(folder / "clip.mp4"), folder / "out", "--audit", log)
+
+
 SITUATIONS: Final[dict[int, Callable[[CommandLine, Path], Answer]]] = {
     0: _done,
     2: _usage,
@@ -110,6 +120,7 @@ SITUATIONS: Final[dict[int, Callable[[CommandLine, Path], Answer]]] = {
     73: _full_disk,
     74: _lost,
     76: _protocol,
+    78: _changed_log,
     130: _interrupted,
 }
 
@@ -179,6 +190,28 @@ def test_file_itself_runs_the_command_line(
         runpy.run_path(str(main.__file__), run_name="__main__")
     assert ended.value.code == 2
     assert RESEARCH_NOTICE in capsys.readouterr().err
+
+
+@pytest.mark.verifies("SRS_START_004", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("is_on", [True, False])
+def test_collector_of_cycles_is_as_it_was_when_a_command_runs(
+    trocar: CommandLine, monkeypatch: pytest.MonkeyPatch, *, is_on: bool
+) -> None:
+    """It pauses for the imports of a start; left off, a stream of hours would fill the memory."""
+    seen: list[bool] = []
+
+    def look(*_: object) -> int:
+        seen.append(gc.isenabled())
+        return 0
+
+    monkeypatch.setattr(commands_show, "units", look)
+    if not is_on:
+        gc.disable()
+    try:
+        assert trocar("units").code == 0
+    finally:
+        gc.enable()
+    assert seen == [is_on]
 
 
 @pytest.mark.verifies("SRS_CLI_002", extent="partial", technique="fault_injection")

@@ -16,6 +16,7 @@ TABLE: Final = {
     "ContractError": ("TrocarError", "CONTRACT", 65),
     "PackError": ("TrocarError", "PACK", 66),
     "HashMismatchError": ("PackError", "PACK_HASH", 66),
+    "SignatureError": ("PackError", "SIGNATURE", 66),
     "IncompatiblePackError": ("PackError", "PACK_INCOMPATIBLE", 66),
     "BackendError": ("TrocarError", "BACKEND", 69),
     "BackendUnavailableError": ("BackendError", "BACKEND_UNAVAILABLE", 69),
@@ -25,6 +26,8 @@ TABLE: Final = {
     "ProtocolError": ("SourceError", "PROTOCOL", 76),
     "DecodeError": ("SourceError", "DECODE", 65),
     "SinkError": ("TrocarError", "SINK", 73),
+    "AuditError": ("TrocarError", "AUDIT", 78),
+    "InstallError": ("TrocarError", "INSTALL", 77),
 }
 CLASSES: Final = {
     name: getattr(errors, name)

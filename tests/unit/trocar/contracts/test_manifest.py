@@ -12,7 +12,13 @@ from pydantic import ValidationError
 
 from trocar.contracts.errors import IncompatiblePackError
 from trocar.contracts.limits import PACK_FILE_BYTES_MAX, PACK_FILE_COUNT_MAX
-from trocar.contracts.manifest import FORMAT_VERSION, ModelManifest, TensorDtype, TensorSpec
+from trocar.contracts.manifest import (
+    FORMAT_VERSION,
+    ModelManifest,
+    PackPrecision,
+    TensorDtype,
+    TensorSpec,
+)
 
 DIGEST: Final = "0" * 64
 FILES: Final = ("model.onnx", "card.md", "input.npy", "output.npy")
@@ -91,7 +97,7 @@ def test_manifest_is_read() -> None:
     ("path", "value"),
     [
         ("format_version", 0),
-        ("format_version", 2),
+        ("format_version", 3),
         ("format_version", "1"),
         ("pack_name", "ab"),
         ("pack_name", "a" * 65),
@@ -272,3 +278,81 @@ def test_maps_cover_the_frame_by_squares(
             "(1, 256, 256, 3) in, float32 "
             f"{tuple(shape)} out"
         )
+
+
+ORIGIN: Final[dict[str, Any]] = {
+    "pack_id": "polyp_unet 1.0.0",
+    "digest": DIGEST,
+    "method": "Static quantisation.",
+    "integer_layer_count": 3,
+    "calibration": {
+        "data_id": "DATA_KVASIR_001",
+        "digest": DIGEST,
+        "item_count": 60,
+        "side": "Training side.",
+    },
+}
+
+
+def _read(**changes: object) -> ModelManifest:
+    """Return a manifest of format 2 with some fields changed."""
+    facts = FACTS | {"format_version": 2, "precision": "fp32"} | changes
+    return ModelManifest.model_validate_json(json.dumps(facts))
+
+
+@pytest.mark.verifies("SRS_OPT_001", extent="full", technique="equivalence")
+@pytest.mark.controls("RCM_OPT_002")
+def test_format_2_says_precision_and_origin() -> None:
+    """A variant names what it was made from, and arrives unchanged."""
+    manifest = _read(precision="int8", derived_from=ORIGIN)
+    assert manifest.precision is PackPrecision.INT8
+    written = json.loads(manifest.model_dump_json())
+    assert (written["precision"], written["derived_from"]) == ("int8", ORIGIN)
+
+
+@pytest.mark.verifies("SRS_OPT_001", extent="partial", technique="equivalence")
+def test_format_1_is_fp32_and_is_written_as_it_was() -> None:
+    """The digest of every pack that was released stays what it is."""
+    manifest = manifest_with()
+    assert (manifest.precision, manifest.derived_from) == (PackPrecision.FP32, None)
+    assert not {"precision", "derived_from"} & set(json.loads(manifest.model_dump_json()))
+
+
+@pytest.mark.verifies("SRS_OPT_001", extent="partial", technique="equivalence")
+def test_variant_in_fp32_needs_no_calibration() -> None:
+    """A rewritten graph looks at no frames."""
+    origin = ORIGIN | {"calibration": None, "integer_layer_count": 0}
+    assert _read(derived_from=origin).derived_from is not None
+    assert _read().derived_from is None
+
+
+@pytest.mark.verifies("SRS_OPT_001", extent="full", technique="fault_injection")
+@pytest.mark.proves_effect(
+    "RCM_OPT_002",
+    measure="manifests of whole numbers whose origin is left out or in part, that are read",
+    acceptance="0 of 7 kinds",
+)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "int8"},
+        {"precision": "int8", "derived_from": None},
+        {"precision": "int8", "derived_from": ORIGIN | {"calibration": None}},
+        {"precision": "int8", "derived_from": ORIGIN | {"integer_layer_count": 0}},
+        {"precision": "int4", "derived_from": ORIGIN},
+        {"format_version": 1, "precision": "int8", "derived_from": ORIGIN},
+        {"format_version": 1, "derived_from": None},
+    ],
+)
+def test_whole_numbers_of_unknown_origin_are_refused(changes: dict[str, object]) -> None:
+    """Nobody could tell what such a model was measured against."""
+    facts = FACTS | {"format_version": 2} | changes
+    with pytest.raises(ValidationError):
+        ModelManifest.model_validate_json(json.dumps(facts))
+
+
+@pytest.mark.verifies("SRS_OPT_001", extent="partial", technique="equivalence")
+def test_format_2_without_precision_is_refused() -> None:
+    """What a format is for must be said."""
+    with pytest.raises(ValidationError, match="expected a precision"):
+        ModelManifest.model_validate_json(json.dumps(FACTS | {"format_version": 2}))

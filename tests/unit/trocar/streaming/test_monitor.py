@@ -230,6 +230,28 @@ def test_unit_that_hangs_is_seen_while_it_hangs(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+@pytest.mark.verifies("SRS_AUDIT_007", extent="partial", technique="fault_injection")
+@pytest.mark.controls("RCM_AUDIT_004")
+def test_audit_log_that_cannot_be_written_is_a_fault_while_it_cannot() -> None:
+    """Results go on, and whoever looks at the run sees that its log does not."""
+    held = [False]
+    look = Look(MonitorConfig(is_audit_held=lambda: held[0]))
+    look.written([frame_record(0)])
+    look.monitor.tick()
+    assert look.now() == ("ready", ())
+    held[0] = True
+    look.monitor.tick()
+    look.written([frame_record(1)])
+    assert look.now() == ("degraded", ("audit_not_written",))
+    held[0] = False
+    look.monitor.tick()
+    look.written([frame_record(2)])
+    assert look.now() == ("ready", ())
+    held[0] = True
+    look.monitor.close(None)
+    assert look.now() == ("degraded", ("audit_not_written",))
+
+
 @pytest.mark.verifies("SRS_LIVE_010", extent="partial", technique="fault_injection")
 def test_listener_that_fails_at_the_end_does_not_hide_why_the_run_ended() -> None:
     """A console that is gone must not take the place of the lost source."""

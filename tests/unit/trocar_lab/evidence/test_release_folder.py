@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import zipfile
 from pathlib import Path
 from typing import Final
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.signing import signed, statement, throwaway_key, write_trust_folder
+from trocar.statements.dsse import read_envelope
+from trocar.statements.statement import APPROVED_PACKS_TYPE, RELEASE_TYPE
+from trocar.statements.trust import TrustedKey
 from trocar_lab.evidence.errors import ReleaseError
-from trocar_lab.evidence.selftest.demo_process import (
-    WHEEL,
-)
+from trocar_lab.evidence.selftest.demo_process import DEMO_PREDICATE, WHEEL
 from trocar_lab.evidence.signed import release_folder
-from trocar_lab.evidence.signed.dsse import (
-    PAYLOAD_TYPE,
-    STATEMENT_TYPE,
-    Envelope,
-    pae,
-    read_envelope,
-    verified_subjects,
-)
 from trocar_lab.evidence.signed.release_folder import (
     DRILL,
     ENVELOPE,
@@ -33,36 +25,20 @@ from trocar_lab.evidence.signed.release_folder import (
     METADATA_BYTES_MAX,
     REBUILD,
     SBOM,
+    read_bounded,
     read_release_folder,
     read_wheel,
 )
-from trocar_lab.evidence.signed.strict_json import JSON_BYTES_MAX, parse_json, read_bounded
+from trocar_lab.evidence.signed.release_statement import (
+    read_release_keys,
+    release_payload,
+    signed_release,
+)
 
 SHA: Final = "a" * 64
 
 
-# ---------------------------------------------------------------- strict JSON
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b'{"a": 1, "a": 1}', "stands twice"),
-        (b'[{"b": {"a": 1, "a": 2}}]', "stands twice"),
-        (b'{"a": NaN}', "no JSON number"),
-        (b'{"a": -Infinity}', "no JSON number"),
-        (b"{", "no JSON"),
-        (b"\xff", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"1" * 5000, "no JSON"),
-        (b'["\\ud800"]', "surrogates"),
-    ],
-)
-def test_json_that_means_two_things_or_none_is_refused(content: bytes, words: str) -> None:
-    """Two readers of one file must not come to two results; the error names the file."""
-    with pytest.raises(ReleaseError, match=words) as caught:
-        parse_json(content, name="some.json")
-    assert "some.json" in str(caught.value)
+# ---------------------------------------------------------------- what is signed
 
 
 def test_file_above_the_bound_is_not_read(tmp_path: Path) -> None:
@@ -74,105 +50,63 @@ def test_file_above_the_bound_is_not_read(tmp_path: Path) -> None:
         read_bounded(path, bytes_max=4)
     with pytest.raises(ReleaseError, match="cannot be read"):
         read_bounded(tmp_path / "absent")
-    assert JSON_BYTES_MAX < 10**8
 
 
-# ---------------------------------------------------------------- envelope
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[TrustedKey, ...]:
+    """Return the keys of a trust folder with one release key."""
+    return read_release_keys(write_trust_folder(tmp_path / "keys"))
 
 
-def test_pae_is_that_of_the_specification() -> None:
-    """The example of the DSSE protocol; lengths count bytes, not characters."""
-    expected = b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
-    assert pae("http://example.com/HelloWorld", b"hello world") == expected
-    assert pae("ä", "ö".encode()) == b"DSSEv1 2 " + "ä".encode() + b" 2 " + "ö".encode()
+def test_release_is_read_as_it_was_written(keys: tuple[TrustedKey, ...]) -> None:
+    """Subjects and predicate survive; a minimum that is none is not written."""
+    payload = release_payload({"b": SHA, "a": SHA}, DEMO_PREDICATE)
+    assert b"minimum_sequence" not in payload
+    found = signed_release(read_envelope(signed(payload), what="x"), keys)
+    assert (found.subjects, found.predicate) == ({"a": SHA, "b": SHA}, DEMO_PREDICATE)
+    assert found.key == keys[0]
+    least = DEMO_PREDICATE.model_copy(update={"minimum_sequence": 2})
+    again = signed_release(
+        read_envelope(signed(release_payload({"a": SHA}, least)), what="x"), keys
+    )
+    assert again.predicate.minimum_sequence == 2
 
 
-def envelope_of(payload: bytes, key: Ed25519PrivateKey, kind: str = PAYLOAD_TYPE) -> Envelope:
-    """Return an envelope with one signature."""
-    signature = base64.b64encode(key.sign(pae(kind, payload))).decode()
-    return Envelope(payload_type=kind, payload=payload, signatures=(signature,))
-
-
-def statement(**changes: object) -> bytes:
-    """Return a statement about one file, parts of it changed."""
-    subject = {"name": "x", "digest": {"sha256": SHA}}
-    value = {"_type": STATEMENT_TYPE, "subject": [subject], "predicateType": "p", "predicate": {}}
-    return json.dumps(value | changes).encode()
-
-
-def test_subjects_are_read_from_what_was_signed() -> None:
-    """One good signature among foreign ones is enough; none is not."""
-    key, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    mine, theirs = envelope_of(statement(), key), envelope_of(statement(), other)
-    both = mine.model_copy(update={"signatures": (*theirs.signatures, *mine.signatures)})
-    assert verified_subjects(both, key.public_key()) == {"x": SHA}
-    with pytest.raises(ReleaseError, match="no signature is by the key"):
-        verified_subjects(theirs, key.public_key())
-
-
+@pytest.mark.verifies("SRS_REL_005", extent="partial", technique="boundary")
 @pytest.mark.parametrize(
-    ("payload", "words"),
+    ("change", "words"),
     [
-        (statement(_type="https://in-toto.io/Statement/v0.1"), "expected"),
-        (statement(subject=[]), "no in-toto statement"),
-        (statement(subject=[{"name": "x", "digest": {"sha1": SHA}}]), "no in-toto statement"),
-        (statement(subject=[{"name": "x", "digest": {"sha256": SHA[1:]}}]), "no in-toto"),
-        (statement(subject=[{"name": "x", "digest": {"sha256": SHA}}] * 2), "names a file twice"),
-        (statement(predicateType=""), "no in-toto statement"),
-        (b"[]", "no in-toto statement"),
-        (b'{"_type": 1, "_type": 2}', "stands twice"),
+        ({"version": "next"}, "version"),
+        ({"sequence": 0}, "sequence"),
+        ({"sequence": "3"}, "sequence"),
+        ({"sequence": True}, "sequence"),
+        ({"grade": "test"}, "grade"),
+        ({"expires": "soon"}, "expires"),
+        ({"commit": "HEAD"}, "commit"),
+        ({"device": {"python": "3.11"}}, "device.platform"),
+        ({"remark": "x"}, "remark"),
+        ({"minimum_sequence": -1}, "minimum_sequence"),
     ],
 )
-def test_signed_text_that_is_no_statement_is_refused(payload: bytes, words: str) -> None:
-    """A good signature over something else proves nothing about the files."""
-    key = Ed25519PrivateKey.generate()
+def test_predicate_of_another_form_is_refused(
+    keys: tuple[TrustedKey, ...], change: dict[str, object], words: str
+) -> None:
+    """A field that is missing, unknown or of another form: nobody knows what it would mean."""
+    value = DEMO_PREDICATE.model_dump(mode="json", exclude_defaults=True) | change
+    envelope = read_envelope(signed(statement({"a": SHA}, RELEASE_TYPE, value)), what="x")
     with pytest.raises(ReleaseError, match=words):
-        verified_subjects(envelope_of(payload, key), key.public_key())
+        signed_release(envelope, keys)
 
 
-def test_type_of_the_payload_is_part_of_what_is_signed() -> None:
-    """A statement signed as another type counts nothing, nor does a type that was exchanged."""
-    key = Ed25519PrivateKey.generate()
-    other = envelope_of(statement(), key, kind="text/plain")
-    with pytest.raises(ReleaseError, match="signs 'text/plain'"):
-        verified_subjects(other, key.public_key())
-    exchanged = other.model_copy(update={"payload_type": PAYLOAD_TYPE})
-    with pytest.raises(ReleaseError, match="no signature"):
-        verified_subjects(exchanged, key.public_key())
-
-
-def test_both_alphabets_of_base64_are_read() -> None:
-    """DSSE allows the standard and the URL-safe alphabet."""
-    payload = bytes(range(248, 256)) * 3
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        row = {
-            "payload": encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"keyid": "", "sig": encode(payload).decode()}],
-        }
-        found = read_envelope(json.dumps(row).encode(), name="x")
-        assert found.payload == payload
-        assert found.signatures == (base64.b64encode(payload).decode(),)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"payload": "a"},
-        {"payload": "YQ==\n"},
-        {"payload": None},
-        {"signatures": []},
-        {"signatures": [{"sig": ""}] * 101},
-        {"signatures": [{}]},
-        {"payloadType": 1},
-    ],
-)
-def test_envelope_that_is_none_is_refused(change: dict[str, object]) -> None:
-    """Each part is asked for."""
-    sound = {"payload": "YQ==", "payloadType": PAYLOAD_TYPE, "signatures": [{"sig": ""}]}
-    assert read_envelope(json.dumps(sound).encode(), name="x").payload == b"a"
-    with pytest.raises(ReleaseError, match="x is no DSSE envelope"):
-        read_envelope(json.dumps(sound | change).encode(), name="x")
+@pytest.mark.verifies("SRS_REL_005", extent="partial", technique="fault_injection")
+def test_signature_of_another_key_or_kind_is_refused(keys: tuple[TrustedKey, ...]) -> None:
+    """A foreign key, and the right key over a statement about packs."""
+    value = DEMO_PREDICATE.model_dump(mode="json", exclude_defaults=True)
+    foreign = signed(release_payload({"a": SHA}, DEMO_PREDICATE), throwaway_key(2))
+    packs = signed(statement({"a": SHA}, APPROVED_PACKS_TYPE, value))
+    for raw, words in ((foreign, "signed by a trusted key"), (packs, "another kind of statement")):
+        with pytest.raises(ReleaseError, match=words):
+            signed_release(read_envelope(raw, what="x"), keys)
 
 
 _JSON: Final = st.recursive(
@@ -268,6 +202,17 @@ def test_wheel_that_is_none_has_a_reason(tmp_path: Path) -> None:
         content[content.index(mark) + offset] |= 1  # "encrypted", in both headers
     sealed.write_bytes(bytes(content))
     assert "packed in a way" in read_wheel(sealed).fault
+
+
+def test_wheels_of_others_are_no_wheels_of_the_release(tmp_path: Path) -> None:
+    """The wheelhouse lies a folder deeper; its versions are those of other packages."""
+    (tmp_path / "wheelhouse").mkdir()
+    text = "Metadata-Version: 2.4\nName: numpy\nVersion: 2.4.6\n\n"
+    other = tmp_path / "wheelhouse" / "numpy-2.4.6-py3-none-any.whl"
+    wheel_at(other, ("numpy-2.4.6.dist-info/METADATA", text))
+    found = read_release_folder(tmp_path)
+    assert set(found.files) == {"wheelhouse/numpy-2.4.6-py3-none-any.whl"}
+    assert not found.wheels
 
 
 def test_folder_with_too_many_files_is_not_read(

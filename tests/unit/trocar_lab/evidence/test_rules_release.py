@@ -1,10 +1,8 @@
-"""Rules F3, F4, F6 and F8: a release folder from anybody, judged without trusting it."""
+"""Rules F4, F6 and F8: a release folder from anybody, judged without trusting it."""
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from simulators.signing import public_pem, throwaway_key
 from simulators.trace_rules import judged, opened, red
 from trocar_lab.evidence.__main__ import main
 from trocar_lab.evidence.project import Project
@@ -23,26 +19,24 @@ from trocar_lab.evidence.selftest.demo import DEMO_FILES, write_demo
 from trocar_lab.evidence.selftest.demo_process import (
     DEMO_COMMITS,
     RELEASE,
+    RELEASE_KEY,
     VERSION,
     WHEEL,
-    sign_demo_release,
     write_demo_release,
 )
 from trocar_lab.evidence.selftest.faults import Fault, TextEdit
 from trocar_lab.evidence.selftest.gate import CLEAN, seeded_project
 from trocar_lab.evidence.signed.release_folder import (
+    AUDIT,
     DRILL,
-    ENVELOPE,
-    KEY,
     MANIFEST,
     REBUILD,
     SBOM,
-    read_release_folder,
 )
 from trocar_lab.evidence.source.commits import CommitLog
 from trocar_lab.evidence.source.project_files import read_project_files
 
-NAMES: Final = (WHEEL, SBOM, REBUILD, DRILL, MANIFEST)
+NAMES: Final = (WHEEL, SBOM, AUDIT, REBUILD, DRILL, MANIFEST)
 SHA: Final = "a" * 64
 
 
@@ -56,21 +50,6 @@ def project(tmp_path: Path) -> Project:
 def folder(project: Project) -> Path:
     """Return the release folder of the clean demo."""
     return project.root / RELEASE
-
-
-def resigned(project: Project, *, names: tuple[str, ...] = NAMES) -> Project:
-    """Sign the folder as it lies there now with a new key that the repository holds."""
-    key = Ed25519PrivateKey.generate()
-    sign_demo_release(project.root, key, names=names)
-    (project.root / KEY).write_bytes(public_pem(key))
-    return project
-
-
-def public_pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
-    """Return the public half of a key."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
 
 
 def rewrite(path: Path, change: Callable[[dict[str, object]], object]) -> None:
@@ -89,121 +68,6 @@ def wheel_at(path: Path, *entries: tuple[str, str], method: int = zipfile.ZIP_DE
 
 
 METADATA: Final = "demo-1.0.0.dist-info/METADATA"
-
-
-def test_links_and_pipes_are_no_files_of_a_release(project: Project, folder: Path) -> None:
-    """What a link shows may change after it was signed; a pipe would never end."""
-    (folder / "link.txt").symlink_to(project.root / "pyproject.toml")
-    os.mkfifo(folder / "pipe")
-    (folder / "inner").mkdir()
-    (folder / "inner" / "file.txt").write_text("x")
-    rows = red(judged("F3", project))
-    assert "link.txt is a link" in rows["release folder"]
-    assert "pipe is a link or a device" in rows["release folder"]
-    assert rows["inner/file.txt"] == "in the folder, but not signed"
-
-
-# ---------------------------------------------------------------- F3
-
-
-def test_release_that_does_not_exist_is_open(project: Project, folder: Path) -> None:
-    """Nothing is red before there is a release; nothing passes either."""
-    bare = replace(project, release_path=None)
-    for rule_id in ("F3", "F6", "F8"):
-        result = judged(rule_id, bare)
-        assert (result.population, result.passed, len(result.open)) == (1, 0, 1), rule_id
-    for name in (ENVELOPE, REBUILD):
-        (folder / name).unlink()
-    result = judged("F3", project)
-    assert not result.failed
-    assert {ENVELOPE, REBUILD} <= set(opened(result))
-
-
-def test_without_the_public_key_nothing_is_verified(project: Project) -> None:
-    """An envelope that nobody can check is open, and no file of it passes."""
-    (project.root / KEY).unlink()
-    result = judged("F3", project)
-    assert KEY in opened(result)[ENVELOPE]
-    assert SBOM not in red(result)
-
-
-def test_key_that_is_none_is_red(project: Project) -> None:
-    """A key of another kind, and a text that is no key."""
-    other = public_pem(X25519PrivateKey.generate())
-    for content in (b"no key", b"\xff", other):
-        (project.root / KEY).write_bytes(content)
-        assert ENVELOPE in red(judged("F3", project))
-
-
-@pytest.mark.verifies("SRS_TRACE_031", extent="partial", technique="fault_injection")
-def test_signed_folder_is_compared_both_ways(project: Project, folder: Path) -> None:
-    """A file too many, one too few, one changed: each is a row of its own."""
-    (folder / "more.txt").write_text("x")
-    (folder / DRILL).unlink()
-    (folder / REBUILD).write_text((folder / REBUILD).read_text() + " ")
-    rows = red(judged("F3", project))
-    assert rows["more.txt"] == "in the folder, but not signed"
-    assert rows[DRILL] == "signed, but not in the folder"
-    assert rows[REBUILD] == "is not the file that was signed"
-    assert WHEEL not in rows
-
-
-@pytest.mark.verifies("SRS_TRACE_031", extent="full", technique="property")
-def test_signature_covers_every_byte_of_the_payload(project: Project, folder: Path) -> None:
-    """One bit of the signed text changed: the signature counts nothing."""
-    value = json.loads((folder / ENVELOPE).read_text())
-    payload = bytearray(base64.b64decode(value["payload"]))
-    payload[len(payload) // 2] ^= 1
-    value["payload"] = base64.b64encode(bytes(payload)).decode()
-    (folder / ENVELOPE).write_text(json.dumps(value))
-    assert "no signature is by the key" in red(judged("F3", project))[ENVELOPE]
-
-
-def test_no_name_in_a_statement_is_opened(project: Project, folder: Path) -> None:
-    """A subject that leads out of the folder is a name that the folder does not hold."""
-    (project.root / "outside.txt").write_text("x")
-    resigned(project, names=(*NAMES, "../outside.txt"))
-    rows = red(judged("F3", project))
-    assert rows == {"../outside.txt": "signed, but not in the folder"}
-    assert (folder / "../outside.txt").exists()
-
-
-@pytest.mark.verifies("SRS_TRACE_031", extent="partial", technique="fault_injection")
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"rebuilt_sha256": SHA}, "differs"),
-        ({"sha256": SHA, "rebuilt_sha256": SHA}, "is about another"),
-        ({"wheel": "other.whl"}, "not in the folder"),
-        ({"wheel": f"../{RELEASE}/{WHEEL}"}, "not in the folder"),
-        ({"tag": "v0.9.0"}, "not from v1.0.0"),
-        ({"commit": "1" * 40}, "but v1.0.0 is 000000000000"),
-        ({"commit": "HEAD"}, "commit"),
-        ({"date": "2026-11-22"}, "in the future"),
-        ({"date": "yesterday"}, "date"),
-        ({"machine": ""}, "machine"),
-        ({"remark": "x"}, "remark"),
-    ],
-)
-def test_rebuild_must_be_of_this_wheel_and_tag(
-    project: Project, folder: Path, change: dict[str, object], words: str
-) -> None:
-    """Each field of the record is compared with what it is about."""
-    rewrite(folder / REBUILD, lambda value: value.update(change))
-    rows = red(judged("F3", resigned(project)))
-    assert set(rows) == {REBUILD}
-    assert words in rows[REBUILD]
-
-
-def test_wheel_of_the_evidence_is_the_wheel_of_the_release(project: Project, folder: Path) -> None:
-    """Evidence about another wheel does not speak for the one that is delivered."""
-    digests = {"same": read_release_folder(folder).files[WHEEL].sha256, "other": SHA}
-    for name, digest in digests.items():
-        proofs = project.proofs
-        present = proofs.present.model_copy(update={"wheel_sha256": digest})
-        changed = type(proofs)(tuple(proofs.cases.values()), project.runs, present=present)
-        rows = red(judged("F3", replace(project, proofs=changed)))
-        assert (WHEEL in rows) is (name == "other")
 
 
 # ---------------------------------------------------------------- F4
@@ -280,6 +144,38 @@ def test_project_without_a_version_is_red(project: Project) -> None:
     assert "cannot be read" in red(judged("F4", project))["pyproject.toml"]
 
 
+# ---------------------------------------------------------------- F2, vulnerabilities
+
+
+@pytest.mark.verifies("SRS_SUP_009", extent="full", technique="fault_injection")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"locks": {"pylock.device-cpu.toml": SHA}}, "is about other locks"),
+        ({"database": {"newest": "2026-09-01T00:00:00Z", "records": 3}}, "days old; at most 30"),
+        ({"database": {"newest": "2027-09-01T00:00:00Z", "records": 3}}, "of the future"),
+        ({"findings": ["numpy 2.2.1: X-1 overflow"]}, "numpy 2.2.1: X-1 overflow"),
+        ({"compared": 0}, "compared"),
+    ],
+)
+def test_comparison_with_vulnerabilities_must_be_about_these_locks_and_fresh(
+    project: Project, folder: Path, change: dict[str, object], words: str
+) -> None:
+    """A record of other locks, of an old database, or with a finding is red."""
+    assert AUDIT not in red(judged("F2", project))
+    rewrite(folder / AUDIT, lambda value: value.update(change))
+    assert words in red(judged("F2", project))[AUDIT]
+
+
+@pytest.mark.verifies("SRS_SUP_009", extent="partial", technique="fault_injection")
+def test_release_without_a_comparison_is_open(project: Project, folder: Path) -> None:
+    """Where there was no database the row stays open; nothing passes by silence."""
+    (folder / AUDIT).unlink()
+    result = judged("F2", project)
+    assert not result.failed
+    assert "no database" in opened(result)[AUDIT]
+
+
 # ---------------------------------------------------------------- F6
 
 
@@ -312,8 +208,8 @@ def test_component_must_be_complete(
     rewrite(folder / SBOM, lambda value: component(value).update(change))
     rows = red(judged("F6", project))
     if "name" in change:
-        assert rows["scipy"] == "in the bill of materials, but not in pylock.toml"
-        assert "in pylock.toml, but not" in rows["numpy"]
+        assert rows["scipy"] == "in the bill of materials, but not in pylock.device-cpu.toml"
+        assert "in pylock.device-cpu.toml, but not" in rows["numpy"]
         assert "the wheel asks for it" in rows["numpy"]
     else:
         assert words in rows["numpy"]
@@ -336,26 +232,39 @@ def test_empty_or_foreign_bill_of_materials_is_red(project: Project, folder: Pat
     assert "bomFormat" in red(judged("F6", project))[SBOM]
 
 
+def test_bill_of_a_lock_that_is_not_there_is_red(project: Project, folder: Path) -> None:
+    """A bill of materials says which lock it is of; another one cannot be compared."""
+    rewrite(folder / SBOM, lambda value: value.update(metadata={}))
+    assert "of no name" in red(judged("F6", project))[SBOM]
+
+
+def test_package_of_a_choice_may_be_absent_from_the_bill(project: Project) -> None:
+    """An extra that an installation did not ask for is in the lock and not in the bill."""
+    lock = project.root / "pylock.device-cpu.toml"
+    row = '[[packages]]\nname = "scipy"\nversion = "1"\nmarker = "\'more\' in extras"\n'
+    lock.write_text(lock.read_text() + row)
+    assert not judged("F6", project).failed
+
+
 def test_lock_that_is_missing_is_open_and_a_damaged_one_red(project: Project) -> None:
     """Without a lock there is nothing that the bill of materials could be equal to."""
-    lock = project.root / "pylock.toml"
+    lock = project.root / "pylock.device-cpu.toml"
     lock.write_text("[[packages]\n")
-    assert "cannot be read" in red(judged("F6", project))["pylock.toml"]
+    assert "cannot be read" in red(judged("F6", project))["pylock.device-cpu.toml"]
     lock.unlink()
     result = judged("F6", project)
     assert not result.failed
-    assert opened(result)["pylock.toml"] == "there is no lock yet"
+    assert opened(result)["pylock.device-*.toml"] == "there is no lock yet"
 
 
 def test_lock_is_read_with_all_digests_of_a_package(tmp_path: Path) -> None:
     """Wheels and source archive; the project itself, which has no version, is not a package."""
-    (tmp_path / "pylock.toml").write_text(
+    (tmp_path / "pylock.device-cpu.toml").write_text(
         '[[packages]]\nname = "A_b"\nversion = "1"\nsdist = { hashes = { sha256 = "s" } }\n'
         'wheels = [{ hashes = { sha256 = "w" } }, { hashes = { md5 = "m" } }]\n\n'
         '[[packages]]\nname = "demo"\ndirectory = { path = "." }\n'
     )
-    locked = read_project_files(tmp_path).locked
-    assert locked is not None
+    locked = read_project_files(tmp_path).locks["pylock.device-cpu.toml"]
     assert [(p.name, p.version, p.sha256) for p in locked] == [("a-b", "1", frozenset("sw"))]
 
 
@@ -470,14 +379,15 @@ def test_demo_release_is_signed_with_a_key_of_its_own(tmp_path: Path) -> None:
     """The private key lives in memory only; a planted public key is left alone."""
     write_demo(tmp_path, DEMO_FILES)
     write_demo_release(tmp_path)
-    first = (tmp_path / KEY).read_bytes()
+    first = (tmp_path / RELEASE_KEY).read_bytes()
     write_demo_release(tmp_path)
-    assert (tmp_path / KEY).read_bytes() == first
+    assert (tmp_path / RELEASE_KEY).read_bytes() == first
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"PRIVATE" in p.read_bytes()]
-    edit = TextEdit(path=KEY, old="", new="planted")
+    planted = public_pem(throwaway_key(2)).decode()
+    edit = TextEdit(path=RELEASE_KEY, old="", new=planted)
     fault = Fault(name="x", rule="F3", phrase="", edits=(edit,))
-    planted = seeded_project(fault, tmp_path / "planted")
-    assert planted.release_key == "planted"
+    project = seeded_project(fault, tmp_path / "planted")
+    assert [key.pem.decode() for key in project.release_keys] == [planted]
 
 
 def test_folder_that_is_named_but_absent_ends_the_check(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from simulators.packs import write_tiny_pack
+from simulators.trust import trust_of
 from trocar.apps.endoscopy import SHIPPED_PACK
 from trocar.contracts.errors import SinkError, SourceLostError
 from trocar_lab.latency.__main__ import main
@@ -29,6 +30,12 @@ pytestmark = pytest.mark.verifies("SRS_LATENCY_001", extent="full", technique="r
 SMALL = ["--frames", "30", "--fps", "60", "--height", "96", "--width", "128", "--runs", "1"]
 SMALL += ["--warm-up-frames", "5", "--warm-up-block", "5", "--warm-up-blocks-max", "3"]
 WAIT_SECONDS_MAX = 120.0
+
+
+def _pack(tmp_path: Path) -> list[str]:
+    """Return the options that name the tiny pack, and the folder that trusts it."""
+    pack = tmp_path / "pack"
+    return ["--pack", str(pack), "--trust", str(trust_of(pack))]
 
 
 def test_every_arm_leaves_a_bundle_that_verifies(tmp_path: Path) -> None:
@@ -51,6 +58,7 @@ def test_every_arm_leaves_a_bundle_that_verifies(tmp_path: Path) -> None:
         tmp_path / "bundle",
         settings,
         pack=tmp_path / "pack",
+        trust=trust_of(tmp_path / "pack"),
         operator="test",
         wheel=None,
         tell=told.append,
@@ -79,7 +87,15 @@ def test_command_line_records_verifies_and_reports(
     """The three commands, with the exit code of the verdict."""
     write_tiny_pack(tmp_path / "pack")
     bundle = str(tmp_path / "bundle")
-    common = ["record", "--pack", str(tmp_path / "pack"), "--arms", "idle", "-o", bundle, *SMALL]
+    common = [
+        "record",
+        *_pack(tmp_path),
+        "--arms",
+        "idle",
+        "-o",
+        bundle,
+        *SMALL,
+    ]
     assert main(common) == 0
     capsys.readouterr()
     assert main(["verify", bundle, "--json"]) == 3
@@ -114,6 +130,7 @@ def test_two_units_on_one_stream_are_one_row_a_frame(tmp_path: Path) -> None:
         tmp_path / "bundle",
         settings,
         pack=tmp_path / "pack",
+        trust=trust_of(tmp_path / "pack"),
         operator="test",
         wheel=None,
         tell=lambda _: None,
@@ -149,7 +166,14 @@ def test_killed_recording_is_incomplete_and_ends_its_worker(tmp_path: Path) -> N
     """Kill -9 cannot leave a bundle that looks whole, nor a process that goes on."""
     write_tiny_pack(tmp_path / "pack")
     bundle = tmp_path / "bundle"
-    words = ["record", "--pack", str(tmp_path / "pack"), "--arms", "cpu-stress", "-o", str(bundle)]
+    words = [
+        "record",
+        *_pack(tmp_path),
+        "--arms",
+        "cpu-stress",
+        "-o",
+        str(bundle),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "trocar_lab.latency", *words, *SMALL, "--frames", "100000"],
         env=environment(),

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from simulators.packs import write_tiny_pack
+from simulators.trust import trust_of
 from trocar.contracts.errors import SinkError, SourceLostError
 from trocar_lab.latency.__main__ import main
 from trocar_lab.latency.budgets import load_budgets
@@ -27,10 +28,21 @@ WAIT_SECONDS_MAX: Final = 120.0
 SMALL: Final = ["--fps", "20", "--height", "96", "--width", "128", "--threads", "1"]
 
 
+def _pack(tmp_path: Path) -> list[str]:
+    """Return the options that name the tiny pack, and the folder that trusts it."""
+    pack = tmp_path / "pack"
+    return ["--pack", str(pack), "--trust", str(trust_of(pack))]
+
+
 def _words(tmp_path: Path, minutes: str = "0.05") -> list[str]:
     """Return a command that records a soak of a tiny pack."""
     write_tiny_pack(tmp_path / "pack")
-    words = ["soak", "--pack", str(tmp_path / "pack"), "-o", str(tmp_path / "soak")]
+    words = [
+        "soak",
+        *_pack(tmp_path),
+        "-o",
+        str(tmp_path / "soak"),
+    ]
     return [*words, "--minutes", minutes, "--warm-up-minutes", "0.02", "--operator", "test", *SMALL]
 
 
@@ -49,7 +61,8 @@ def test_soak_accounts_for_every_frame_and_is_judged_anew(
     assert main(["verify-soak", str(tmp_path / "soak"), "--json"]) == INSUFFICIENT
     assert json.loads(capsys.readouterr().out) == report
     assert main(["verify-soak", str(tmp_path / "soak")]) == INSUFFICIENT
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pack", "soak", "soak.json"]
+    names = ["pack", "pack.trust", "soak", "soak.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert main(_words(tmp_path)) == SinkError.exit_code
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulators.kvasir import register_kvasir_like, write_kvasir_like
+from simulators.trust import sign_and_trust, trust_of
 from trocar.apps.endoscopy import open_unit
 from trocar.backends.request import BackendRequest
 from trocar.imaging.resize import upsample_mask
@@ -56,19 +57,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> PackReport:
 
 
 def _write_again(report: PackReport, folder: Path) -> Path:
-    """Write the pack from what the report holds."""
+    """Write the pack from what the report holds, sign and approve it."""
     folder.mkdir()
     for name, data in report.pack.content.items():
         (folder / name).write_bytes(data)
     manifest = report.pack.manifest.model_dump_json(indent=2) + "\n"
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    sign_and_trust(folder)
     return folder
 
 
 def test_pack_opens_as_the_device_opens_it(report: PackReport, tmp_path: Path) -> None:
     """The reference case is replayed within its limits by a fresh unit."""
     folder = _write_again(report, tmp_path / "copy")
-    opened = open_unit(folder, BackendRequest(), frame_age_ms_max=100)
+    opened = open_unit(folder, BackendRequest(), frame_age_ms_max=100, trust=trust_of(folder))
     assert opened.pack.digest == report.pack.digest
     assert opened.reference_case.is_within_limits
 
@@ -108,7 +110,7 @@ def test_threshold_is_the_best_of_the_candidates(tmp_path: Path, report: PackRep
     """Chosen on the validation side, by the mean Dice at the images' own size."""
     write_kvasir_like(tmp_path)
     folder = _write_again(report, tmp_path / "copy")
-    unit = open_unit(folder, BackendRequest(), frame_age_ms_max=100).unit
+    unit = open_unit(folder, BackendRequest(), frame_age_ms_max=100, trust=trust_of(folder)).unit
     scored = evaluate.score(unit, select(read_index(tmp_path), Split.VALIDATION))
     chosen, means = evaluate.choose_threshold(scored)
     assert chosen == report.threshold

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulators.cholect50 import register_cholect50_like, write_cholect50_like
+from simulators.trust import sign_and_trust, trust_of
 from trocar.apps.surgical_tools import open_detection
 from trocar.backends.request import BackendRequest
 from trocar_lab.__main__ import main
@@ -72,12 +73,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> ToolPackReport:
 
 
 def _write_again(report: ToolPackReport, folder: Path) -> Path:
-    """Write the pack from what the report holds."""
+    """Write the pack from what the report holds, sign and approve it."""
     folder.mkdir()
     for name, data in report.pack.content.items():
         (folder / name).write_bytes(data)
     manifest = report.pack.manifest.model_dump_json(indent=2) + "\n"
     (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    sign_and_trust(folder)
     return folder
 
 
@@ -87,9 +89,8 @@ def test_the_device_opens_the_pack_and_gives_its_figures(
     """The figures come from the test procedure alone, through the unit that the device opens."""
     write_cholect50_like(tmp_path / "data")
     items = select(read_index(tmp_path / "data"), ["VID73"])
-    opened = open_detection(
-        _write_again(report, tmp_path / "copy"), BackendRequest(), frame_age_ms_max=100
-    )
+    folder = _write_again(report, tmp_path / "copy")
+    opened = open_detection(folder, BackendRequest(), frame_age_ms_max=100, trust=trust_of(folder))
     again = summarise(score(opened.unit, items), resample_count=50)
     assert again["mean"].ap50 == pytest.approx(report.test["mean"].ap50, abs=1e-6)
     assert report.test["mean"].frame_count == len(items)

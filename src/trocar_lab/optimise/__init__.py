@@ -1,0 +1,1 @@
+"""Variants of a trained model: built, measured side by side, gated, and packed."""

@@ -1,0 +1,1 @@
+"""Supply chain: locks, bill of materials, register of foreign software, known vulnerabilities."""
