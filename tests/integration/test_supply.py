@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from PIL import Image
 
 from trocar_lab.supply.bill import Subject, bill_of_materials, bill_text
 from trocar_lab.supply.contents import Contents, installed_contents, wheel_contents
 from trocar_lab.supply.errors import SupplyError
+from trocar_lab.supply.left_out import matching
 from trocar_lab.supply.lock_check import locks_of, register_faults
 from trocar_lab.supply.lock_file import Lock, LockedPackage, requirement_lines, selected
 from trocar_lab.supply.register import read_register, review_faults
@@ -65,6 +67,62 @@ def test_device_runs_without_what_is_left_out(tmp_path: Path, words: list[str]) 
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def _device_without_left_out_files(folder: Path) -> tuple[Path, set[str]]:
+    """Make an environment of what is installed here, without the files that a device leaves out.
+
+    Returns:
+        Its interpreter, and what is not in it.
+    """
+    venv.create(folder, with_pip=False)
+    site = next((folder / "lib").glob("python3.*/site-packages"))
+    rules = {rule.package: rule for rule in read_register(ROOT).left_out_files}
+    gone: set[str] = set()
+    for package in locks_of(ROOT)["device-cpu"].packages:
+        files = importlib.metadata.distribution(package.name).files or []
+        kept = [file for file in files if ".." not in file.parts and file.suffix != ".pyc"]
+        names = {file.as_posix(): Path(str(file.locate())) for file in kept}
+        if rule := rules.pop(package.name, None):
+            gone.update(matching(rule, [*names]))
+        for name in names.keys() - gone:
+            if names[name].is_file():
+                (site / name).parent.mkdir(parents=True, exist_ok=True)
+                (site / name).symlink_to(names[name].resolve())
+    assert not rules
+    (site / "trocar.pth").write_text(f"{ROOT / 'src'}\n", encoding="utf-8")
+    return folder / "bin" / "python", gone
+
+
+def _write_stills(folder: Path) -> int:
+    """Write a still in each format that the device opens; return how many."""
+    suffixes = (".bmp", ".jpg", ".png", ".ppm", ".tif", ".webp")
+    folder.mkdir()
+    for suffix in suffixes:
+        Image.new("RGB", (320, 256), (120, 40, 30)).save(folder / f"{suffix[1:]}{suffix}")
+    return len(suffixes)
+
+
+@pytest.mark.verifies("SRS_SUP_011", extent="partial", technique="fault_injection")
+def test_device_runs_without_files_that_are_left_out(tmp_path: Path) -> None:
+    """Self-test with both engines, demonstration, and a still of each format."""
+    python, gone = _device_without_left_out_files(tmp_path / "device")
+    assert {"numpy/_core/_simd", "PIL/_avif", "onnxruntime/capi/libonnxruntime"} <= {
+        name.partition(".")[0] for name in gone
+    }
+    stills = _write_stills(tmp_path / "stills")
+    program = "import sys; from trocar.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    for words in (
+        ["selftest"],
+        ["selftest", "--engine", "openvino-cpu"],
+        ["demo", "-o", str(tmp_path / "demo")],
+        ["run", "polyp_segmentation", str(tmp_path / "stills"), "-o", str(tmp_path / "out")],
+    ):
+        done = subprocess.run(
+            [python, "-I", "-B", "-c", program, *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == stills
 
 
 @pytest.mark.verifies("SRS_SUP_005", extent="partial", technique="inspection")

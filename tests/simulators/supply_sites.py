@@ -80,6 +80,13 @@ asked_by = "engine"
 reason = "reports use"
 proof = "tests/test_without.py::test_it"
 """
+LEFT_OUT: Final = """
+[[left_out_files]]
+package = "Engine"
+patterns = ["engine/tools/*", "engine/*.h"]
+reason = "tools and headers"
+proof = "tests/test_without.py::test_it"
+"""
 
 
 def chosen(

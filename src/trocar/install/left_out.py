@@ -114,10 +114,10 @@ def leave_out(
     for name in names:
         path = site_packages / name
         path.unlink()
-        for folder in path.parents:
-            if folder == site_packages or any(folder.iterdir()):
-                break
+        folder = path.parent
+        while folder != site_packages and not any(folder.iterdir()):
             folder.rmdir()
+            folder = folder.parent
     return LeftOut(len(names), size_bytes)
 
 

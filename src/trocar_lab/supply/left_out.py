@@ -19,7 +19,7 @@ from trocar_lab.supply.register import LeftOutFiles
 __all__ = ["left_out_text", "matching", "recorded_files"]
 
 _RECORD_BYTES_MAX: Final = 20_000_000
-_ALWAYS_THERE: Final = ("trocar/*", "*.dist-info/*", "*.data/*", "*.py[oc]", "../*", "/*")
+_ALWAYS_THERE: Final = ("trocar/*", "*.dist-info/*", "*.data/*", "../*", "/*")
 """What no rule may take away, whatever its patterns are."""
 
 

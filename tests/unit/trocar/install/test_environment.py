@@ -74,7 +74,7 @@ def test_files_are_left_out_before_bytecode_is_written(tmp_path: Path) -> None:
     """A module that does not stay gets no bytecode."""
     there: list[bool] = []
     module = tmp_path / "venv" / "lib/python3.11/site-packages/tiny_part/__init__.py"
-    programs = FakePrograms(before=lambda kind: there.append(module.exists()))
+    programs = FakePrograms(before=lambda _: there.append(module.exists()))
     builder = _builder(tmp_path, programs)
     said = builder.build(tmp_path / "venv", WHEELS, _store(tmp_path), ("tiny_part/__init__.py",))
     assert said == LeftOut(1, 0)

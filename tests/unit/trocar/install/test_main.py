@@ -73,6 +73,16 @@ def test_release_for_development_is_called_one(commands: Commands) -> None:
         assert DEVELOPMENT_NOTICE in commands.device(command)[1]
 
 
+@pytest.mark.verifies("SRS_INST_014", extent="partial", technique="requirement")
+def test_what_was_left_out_is_said(commands: Commands) -> None:
+    """How many files and bytes; nothing where there is no list."""
+    assert "left out" not in commands.device("status")[1]
+    commands.scene.holds({"device.leftout": b"tiny_part/__init__.py\n"})
+    words = ("--root", commands.scene.root, "--python", "/usr/bin/python3")
+    assert commands.release("install", *words)[0] == 0
+    assert "left out as signed: 1 files of packages, 12 bytes" in commands.device("status")[1]
+
+
 @pytest.mark.verifies("SRS_INST_012", extent="partial", technique="equivalence")
 def test_errors_have_codes(commands: Commands) -> None:
     """Usage, signature, refusal, damage; each with what to do."""

@@ -120,6 +120,29 @@ def test_bill_of_materials_that_was_not_written_is_missing(
     assert not (made.folder / "sbom.cdx.json").exists()
 
 
+def test_list_of_left_out_files_goes_into_the_folder(
+    made: Assembly, wheel: Path, tmp_path: Path
+) -> None:
+    """It is made from the wheels of the folder; where that fails, the reason is said."""
+    package_wheel(tmp_path / "house", TQDM)
+    assemble(made, wheel, Given(wheelhouse=tmp_path / "house"))
+    (reason,) = (text for text in made.missing if text.startswith("device.leftout: "))
+    assert "pylock.device-cpu.toml" in reason
+    assert not (made.folder / "device.leftout").exists()
+    lock = (
+        'lock-version = "1.0"\ncreated-by = "t"\n[[packages]]\nname = "tqdm"\nversion = "4.70.1"\n'
+        'wheels = [{{ name = "{}", path = "wheelhouse/{}", hashes = {{ sha256 = "{}" }} }}]\n'
+    )
+    digest = file_sha256(tmp_path / "house" / TQDM)
+    (made.tree / "pylock.device-cpu.toml").write_text(lock.format(TQDM, TQDM, digest))
+    (made.tree / "risk").mkdir()
+    (made.tree / "risk" / "soup.toml").write_text("")
+    again = Assembly(tmp_path / "again", made.tree, 0)
+    again.folder.mkdir()
+    assemble(again, wheel, Given(wheelhouse=tmp_path / "house"))
+    assert (again.folder / "device.leftout").read_bytes() == b""
+
+
 def test_comparison_that_cannot_be_made_is_missing(
     made: Assembly, wheel: Path, tmp_path: Path
 ) -> None:

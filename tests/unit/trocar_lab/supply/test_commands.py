@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from simulators.supply_sites import edit, resolve, shared_object, write_site, write_wheel
+from simulators.supply_sites import (
+    LEFT_OUT,
+    edit,
+    resolve,
+    shared_object,
+    write_site,
+    write_wheel,
+)
 from trocar_lab.supply import commands, resolving
 from trocar_lab.supply.commands import main
 from trocar_lab.supply.lock_file import lock_text, read_lock, selected
@@ -115,6 +122,18 @@ def test_bill_of_what_is_not_installed_is_no_answer(site: Path, tmp_path: Path) 
     assert _run(site, *words) == 2
     assert _run(site, *words[:3], "-o", str(path)) == 2
     assert not path.exists()
+
+
+@pytest.mark.verifies("SRS_SUP_011", extent="partial", technique="example")
+def test_list_of_left_out_files_is_written(site: Path, tmp_path: Path) -> None:
+    """Empty where there is no rule; with one that matches nothing there is no answer."""
+    house, path = _plant_wheels(site), tmp_path / "device.leftout"
+    words = ["left-out", "--wheelhouse", str(house), "-o", str(path)]
+    assert _run(site, *words) == 0
+    assert path.read_bytes() == b""
+    register = site / "risk" / "soup.toml"
+    register.write_text(register.read_text(encoding="utf-8") + LEFT_OUT, encoding="utf-8")
+    assert _run(site, *words) == 2
 
 
 def _write_database(folder: Path, *, finds: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.supply_sites import edit, write_site
+from simulators.supply_sites import LEFT_OUT, edit, write_site
 from trocar_lab.supply.errors import SupplyError
 from trocar_lab.supply.lock_check import check_locks, locks_of
 from trocar_lab.supply.register import read_register
@@ -121,6 +121,28 @@ def test_each_difference_from_the_register_is_found(
     """Nobody reviewed what is locked, or what was reviewed is not what is locked."""
     root = write_site(tmp_path)
     edit(root / TOML, old, new)
+    assert [fault for fault in _faults(root) if words in fault]
+
+
+@pytest.mark.verifies("SRS_SUP_011", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('package = "Engine"', 'package = "torch"', "no device has it"),
+        ('reason = "tools and headers"', 'reason = ""', "without patterns, a reason and a test"),
+        ('patterns = ["engine/tools/*", "engine/*.h"]', "patterns = []", "without patterns"),
+        ('headers"\nproof = "tests/test_without.py', 'headers"\nproof = "no.py', "and a test"),
+    ],
+)
+def test_rule_about_files_has_reason_and_proof(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    """As for a whole package that is left out."""
+    root = write_site(tmp_path)
+    path = root / TOML
+    path.write_text(path.read_text(encoding="utf-8") + LEFT_OUT, encoding="utf-8")
+    assert _faults(root) == []
+    edit(path, old, new)
     assert [fault for fault in _faults(root) if words in fault]
 
 
