@@ -117,21 +117,37 @@ def read_files(root: Path) -> SoupFiles:
     """Read the sources of a repository.
 
     Raises:
-        SupplyError: The register or a lock is missing or damaged.
+        SupplyError: A source is missing or damaged.
     """
-    words = (root / "risk" / "soup.rst").read_text(encoding="utf-8")
+    words = _text(root, "risk/soup.rst")
     blocks = {dict(_OPTION.findall(block))["id"]: block for block in _NEED.findall(words)}
-    table = tomllib.loads((root / "risk" / "soup.toml").read_text(encoding="utf-8"))
+    table = _toml(root, "risk/soup.toml")
     device = [_entry(row, blocks.get(row["need"], "")) for row in table.get("soup", [])]
     tools = [_entry(row, None) for row in table.get("tool", [])]
     return SoupFiles(
         entries=(*device, *tools),
         needs={need: dict(_OPTION.findall(block)) for need, block in blocks.items()},
-        project=tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")),
+        project=_toml(root, "pyproject.toml"),
         register=read_register(root),
         locks=locks_of(root),
         root=root,
     )
+
+
+def _text(root: Path, name: str) -> str:
+    """Return the text of a source."""
+    try:
+        return (root / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SupplyError(f"{name} cannot be read in {root}; is it the repository? {exc}") from exc
+
+
+def _toml(root: Path, name: str) -> dict[str, Any]:
+    """Return the table of a source."""
+    try:
+        return tomllib.loads(_text(root, name))
+    except tomllib.TOMLDecodeError as exc:
+        raise SupplyError(f"{name} is no TOML: {exc}") from exc
 
 
 def _entry(row: Mapping[str, object], block: str | None) -> Entry:

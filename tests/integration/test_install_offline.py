@@ -81,7 +81,7 @@ class Machine:
         """Install from a medium."""
         return self(
             *("install", self.folder / usb, "--root", self.root),
-            *("--trust", self.folder / "trust", "--python", BASE, *words),
+            *("--trust", self.folder / "etc/trust", "--python", BASE, *words),
             environment=environment,
         )
 
@@ -101,7 +101,7 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     """Return a bare machine with the installer, trusted keys and two media."""
     write_installer(ROOT / "src", tmp_path / "trocar-install.pyz")
-    trust_folder(tmp_path / "trust")
+    trust_folder(tmp_path / "etc" / "trust")
     Release().write(tmp_path / "usb1")
     Release().after(2).write(tmp_path / "usb2")
     return Machine(tmp_path)
@@ -212,7 +212,7 @@ def test_disk_that_gets_full_while_pip_works_leaves_the_old_release(machine: Mac
     large = {"trocar/large.txt": "x" * LARGE_BYTES}
     Release(version="0.3.0", sequence=3, extra=large).write(machine.folder / "usb3")
     words = f"{BASE} -I -S {machine.folder}/trocar-install.pyz"
-    options = f"--root {machine.root} --trust {machine.folder}/trust --python {BASE}"
+    options = f"--root {machine.root} --trust {machine.folder}/etc/trust --python {BASE}"
     lines = (
         f"mkdir {machine.root} && mount -t tmpfs -o size=40m,mode=755 tmpfs {machine.root}",
         f"{words} install {machine.folder}/usb1 {options} || exit 3",
@@ -241,7 +241,7 @@ def test_installer_that_was_killed_leaves_the_folder_free(machine: Machine) -> N
     Release(main=slow).write(machine.folder / "usb3")
     words: list[str | Path] = [
         *(BASE, "-I", "-S", machine.folder / "trocar-install.pyz", "install"),
-        *(machine.folder / "usb3", "--root", machine.root, "--trust", machine.folder / "trust"),
+        *(machine.folder / "usb3", "--root", machine.root, "--trust", machine.folder / "etc/trust"),
         *("--python", BASE),
     ]
     with subprocess.Popen(words, env={}, stderr=subprocess.DEVNULL) as process:

@@ -14,6 +14,7 @@ from simulators.install_programs import FakePrograms
 from simulators.power_cuts import CuttingFiles, PowerCutError, Unflushed
 from simulators.release_folders import TODAY, Release, trust_folder
 from simulators.signing import check_signature
+from trocar.contracts.errors import InstallError
 from trocar.install.files import Files, SystemFiles
 from trocar.install.installation import Installation, Tools
 from trocar.install.slots import linked_slot, read_slots, read_state, slot_faults
@@ -52,7 +53,7 @@ class Bench:
         """Install one of the releases."""
         return installation.install(
             self.folder / f"usb{number}",
-            self.folder / "trust",
+            self.folder / "etc" / "trust",
             interpreter=Path("/usr/bin/python3"),
             allow_development=False,
         )
@@ -63,7 +64,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Three devices: none installed, one installed, two installed; and the media."""
     folder = tmp_path_factory.mktemp("bench")
     made = Bench(folder)
-    trust_folder(folder / "trust")
+    trust_folder(folder / "etc" / "trust")
     Release().write(folder / "usb1")
     Release().after(2).write(folder / "usb2")
     Release().after(3).write(folder / "usb3")
@@ -182,3 +183,35 @@ def test_torn_record_of_the_device_is_written_again(bench: Bench, length: int) -
     assert outcome.previous is not None
     assert outcome.previous.name == OLD
     assert "written again" in outcome.remarks[0]
+
+
+@pytest.mark.verifies("SRS_INST_009", extent="partial", technique="fault_injection")
+def test_torn_record_and_torn_slot_let_nothing_older_in(bench: Bench) -> None:
+    """The record of the slot is whole: its number counts, though the slot cannot run."""
+    root = bench.device("torn", start="two")
+    (root / "state.json").write_bytes(b"")
+    (root / "slots" / NEW / "venv" / "pyvenv.cfg").write_text("torn")
+    outcome = bench.installation(root).recover()
+    assert outcome.slot is not None
+    assert (outcome.slot.name, outcome.state.sequence_highest) == (OLD, 2)
+    with pytest.raises(InstallError, match="above 2"):
+        bench.install(bench.installation(root), 2)
+
+
+@pytest.mark.verifies("SRS_INST_009", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("is_link_lost", [False, True])
+def test_device_that_lost_all_records_takes_nothing(bench: Bench, *, is_link_lost: bool) -> None:
+    """It could not tell an older release from a newer one; a recovery does not change that."""
+    root = bench.device("torn", start="two")
+    for path in root.glob("slots/*/slot.json"):
+        path.write_bytes(b"")
+    if is_link_lost:
+        (root / "current").unlink()
+        (root / "state.json").write_bytes(b"")
+    else:
+        (root / "state.json").unlink()
+    assert bench.installation(root).recover().slot is None
+    for number in (1, 3):
+        with pytest.raises(InstallError, match="none can be read") as caught:
+            bench.install(bench.installation(root), number)
+        assert "set the device up anew" in caught.value.advice

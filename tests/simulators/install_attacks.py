@@ -69,7 +69,8 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Install the first release and write the second one."""
-        self.root, self.trust = self.folder / "device", trust_folder(self.folder / "trust")
+        self.root = self.folder / "device"
+        self.trust = trust_folder(self.folder / "etc" / "trust")
         self.tools = Tools(run=self.programs, check=check_signature, today=lambda: TODAY)
         first = Release().write(self.folder / "first")
         self._install(first)
@@ -276,7 +277,13 @@ def _own_trust(scene: Scene) -> None:
     scene.trust = write_trust_folder(scene.usb / "keys", throwaway_key())
 
 
+def _trust_beside(scene: Scene) -> None:
+    scene.trust = write_trust_folder(scene.folder / "usb.trust", throwaway_key())
+
+
 def _installing_from(scene: Scene, path: str) -> None:
+    (scene.folder / "environment").mkdir(mode=0o755)
+    (scene.folder / "environment" / "pyvenv.cfg").touch()
     (scene.folder / "link").symlink_to(scene.root)
     scene.root = scene.folder / path
 
@@ -425,6 +432,20 @@ REFUSED: Final[dict[str, tuple[Attack, str]]] = {
         lambda scene: _wheel_with(scene, "sly", {"sitecustomize.py": "import os\n"}),
         "run at each start",
     ),
+    "wheel with sitecustomize as a package": (
+        lambda scene: _wheel_with(scene, "sly", {"sitecustomize/__init__.py": "import os\n"}),
+        "run at each start",
+    ),
+    "wheel with sitecustomize as bytecode": (
+        lambda scene: _wheel_with(scene, "sly", {"sitecustomize.pyc": "code"}),
+        "run at each start",
+    ),
+    "wheel with usercustomize as a compiled module": (
+        lambda scene: _wheel_with(
+            scene, "sly", {"usercustomize.cpython-311-x86_64-linux-gnu.so": "code"}
+        ),
+        "run at each start",
+    ),
     "wheel whose record does not fit": (_dishonest_record, "not what its package records"),
     "file planted during the installation": (
         lambda scene: _planted(scene, "evil.py"),
@@ -456,9 +477,18 @@ REFUSED: Final[dict[str, tuple[Attack, str]]] = {
     ),
     "no OpenSSL": (_no_openssl, "expected OpenSSL"),
     "trusted keys on the medium": (_own_trust, "lie inside the release"),
+    "trusted keys beside the release": (_trust_beside, "lie beside the release"),
+    "trusted keys that a group may write": (
+        lambda scene: scene.trust.chmod(0o775),
+        "others may change",
+    ),
     "trusted keys that anybody may write": (
         lambda scene: (scene.trust / "test_1.release.pem").chmod(0o666),
-        "anybody may write",
+        "others may change",
+    ),
+    "environment in place of the folder to install into": (
+        lambda scene: _installing_from(scene, "environment"),
+        "it is an environment of Python",
     ),
     "link in place of the folder to install into": (
         lambda scene: _installing_from(scene, "link"),

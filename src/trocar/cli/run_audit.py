@@ -147,7 +147,8 @@ class RunAudit:
                 "dropped_count": summary.displaced_count + summary.undelivered_count,
                 "missed_count": summary.missed_count,
                 "undecodable_count": summary.decode_error_count,
-                "health_change_count": summary.health_change_count,
+                # The summary counts its begin as the first one, which is no change and not written.
+                "health_change_count": summary.health_change_count - 1,
             },
         )
         head = self._writer.flush()

@@ -27,22 +27,42 @@ class AuditTrail:
 
     root: Path
 
+    def require_sound(self) -> None:
+        """Refuse a log that cannot take a record, before the work of an installation is done.
+
+        Raises:
+            AuditError: The log is not what was written to it.
+            SinkError: The log cannot be written.
+        """
+        path = self.root / AUDIT_NAME
+        try:
+            with AuditLog(path):
+                pass
+        except AuditError as exc:
+            raise AuditError(
+                exc.problem,
+                advice=f"find out who changed it; move {path}* away and keep it, then install "
+                "again: a new log begins",
+            ) from exc
+
     # @need-ids: SRS_INST_012
-    def refused(self, code: str, release: Release | None) -> tuple[str, ...]:
+    def refused(self, code: str, what: Release | Slot | None) -> tuple[str, ...]:
         """Record that a release was refused; return in words why not, where it could not.
 
         Args:
             code: Code of the error.
-            release: The release, where it was signed by a trusted key.
+            what: The release, where it was signed by a trusted key, or the slot.
         """
         fields: dict[str, object] = {"code": code}
-        if release is not None:
+        if isinstance(what, Slot):
+            fields |= _fields(what)
+        elif what is not None:
             fields |= {
-                "version": release.facts.version,
-                "sequence": release.facts.sequence,
-                "digest": release.manifest_sha256,
-                "key_id": release.signer.key_id,
-                "grade": release.signer.grade.value,
+                "version": what.facts.version,
+                "sequence": what.facts.sequence,
+                "digest": what.manifest_sha256,
+                "key_id": what.signer.key_id,
+                "grade": _grade(is_development=what.is_development),
             }
         return self._tried("verify_refused", fields)
 
@@ -82,8 +102,13 @@ def _fields(slot: Slot) -> dict[str, object]:
         "sequence": slot.sequence,
         "digest": slot.manifest_sha256,
         "key_id": slot.key_id,
-        "grade": "development" if slot.is_development else "release",
+        "grade": _grade(is_development=slot.is_development),
     }
+
+
+def _grade(*, is_development: bool) -> str:
+    """Return what a release is for, as the log names it."""
+    return "development" if is_development else "release"
 
 
 def _before(slot: Slot | None) -> dict[str, object]:

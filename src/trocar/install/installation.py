@@ -31,6 +31,7 @@ from trocar.install.verification import (
     admit,
     check_contents,
     read_release,
+    refuse_beside,
     stage,
     trusted_keys,
 )
@@ -100,6 +101,7 @@ def verify_release(
         InstallError: It is not whole, or no device may take it today.
     """
     tools = tools or Tools()
+    refuse_beside(trust, folder, allow_development=allow_development)
     release = read_release(folder, trusted_keys(trust, folder), tools.check)
     anywhere = Device(tools.today(), None, release.facts.python, release.facts.platform)
     admit(release, anywhere, allow_development=allow_development)
@@ -134,10 +136,14 @@ class Installation:
         Raises:
             SignatureError: It is not signed by a trusted key.
             InstallError: It was refused, or a step failed.
+            AuditError: The audit log is not what was written to it.
         """
         release: Release | None = None
-        with self._held() as recovery, self._staging() as staging:
+        with self._held(is_new=True) as recovery, self._staging() as staging:
+            self._trail().require_sound()
             try:
+                self._require_memory(recovery)
+                refuse_beside(trust, folder, allow_development=allow_development)
                 release = read_release(folder, trusted_keys(trust, folder), self.tools.check)
                 builder = Builder(interpreter, staging / "scratch", self.tools.run)
                 state = recovery.state
@@ -145,7 +151,7 @@ class Installation:
                 remarks = admit(release, device, allow_development=allow_development)
                 slot = self._build(release, builder, staging, _slot_of(release, state, device))
             except TrocarError as exc:
-                self._trail().refused(exc.code, release)
+                self._refused(exc, release)
                 raise
             after = replace(
                 state,
@@ -162,31 +168,22 @@ class Installation:
         return Outcome(slot, before, after, (*recovery.remarks, *remarks))
 
     # @need-ids: SRS_INST_011, RCM_INST_010
-    def rollback(self) -> Outcome:
+    def rollback(self, *, allow_development: bool = False) -> Outcome:
         """Return to the release that ran before, if it is whole and no release has ruled it out.
 
+        Args:
+            allow_development: Whether a release for development may follow one for production.
+
         Raises:
-            InstallError: There is none, it is damaged, or it was ruled out.
+            InstallError: There is none, it is damaged, it was ruled out or is for development.
         """
         with self._held() as recovery:
             state = recovery.state
-            slot = recovery.slots.get(state.previous or "")
-            if slot is None:
-                raise InstallError(
-                    "expected a release to return to, there is none", advice=_NOTHING_BEFORE
-                )
-            if slot.sequence < state.floor:
-                raise InstallError(
-                    f"expected a release from sequence number {state.floor} on, {slot.name} was "
-                    "ruled out by a later one",
-                    advice="install a newer release",
-                )
-            if faults := slot_faults(self.root, slot):
-                raise InstallError(
-                    f"expected {slot.name} as it was installed: {faults[0]} "
-                    f"({len(faults)} such files)",
-                    advice="install a newer release",
-                )
+            try:
+                slot = self._before(recovery, allow_development=allow_development)
+            except TrocarError as exc:
+                self._refused(exc, recovery.slots.get(state.previous or ""))
+                raise
             after = replace(
                 state,
                 current=slot.name,
@@ -219,6 +216,47 @@ class Installation:
             if outcome.slot is None:
                 return outcome
             return replace(outcome, faults=slot_faults(self.root, outcome.slot))
+
+    def _before(self, recovery: Recovery, *, allow_development: bool) -> Slot:
+        """Return the slot that may be returned to."""
+        state, slots = recovery.state, recovery.slots
+        slot, present = slots.get(state.previous or ""), slots.get(state.current or "")
+        if slot is None:
+            raise InstallError(
+                "expected a release to return to, there is none", advice=_NOTHING_BEFORE
+            )
+        if slot.sequence < state.floor:
+            raise InstallError(
+                f"expected a release from sequence number {state.floor} on, {slot.name} was "
+                "ruled out by a later one",
+                advice="install a newer release",
+            )
+        is_for_production = present is None or not present.is_development
+        if slot.is_development and is_for_production and not allow_development:
+            raise InstallError(
+                f"expected a production release to return to, {slot.name} is for development",
+                advice="use --allow-development on a device that never sees a patient",
+            )
+        if faults := slot_faults(self.root, slot):
+            raise InstallError(
+                f"expected {slot.name} as it was installed: {faults[0]} ({len(faults)} such files)",
+                advice="install a newer release",
+            )
+        return slot
+
+    def _require_memory(self, recovery: Recovery) -> None:
+        """Refuse to go on where it is no longer known which releases may not come back."""
+        if recovery.is_forgotten:
+            raise InstallError(
+                f"expected a record of what was installed in {self.root}, none can be read: an "
+                "older release could not be told from a newer one",
+                advice="move the folder away, keep it, and set the device up anew with the newest "
+                "release",
+            )
+
+    def _refused(self, error: TrocarError, what: Release | Slot | None) -> None:
+        """Record what was refused; where that fails, the error says so too."""
+        error.advice = "; ".join((error.advice, *self._trail().refused(error.code, what)))
 
     def _build(self, release: Release, builder: Builder, staging: Path, slot: Slot) -> Slot:
         """Fill a slot, check it, try it, make it whole; remove it where that fails."""
@@ -259,10 +297,10 @@ class Installation:
         return AuditTrail(self.root)
 
     @contextlib.contextmanager
-    def _held(self, *, is_deep: bool = False) -> Iterator[Recovery]:
+    def _held(self, *, is_deep: bool = False, is_new: bool = False) -> Iterator[Recovery]:
         """Hold the folder and bring it in order; errors of the disk become errors of ours."""
         try:
-            with held(self.root):
+            with held(self.root, is_new=is_new):
                 self.tools.files.make_folder(self.root / SLOTS_NAME)
                 before = read_state(self.root)
                 recovery = self._switch().recover(is_deep=is_deep)

@@ -17,8 +17,8 @@ from trocar.contracts.limits import SLOT_FILE_COUNT_MAX
 __all__ = ["check_installed", "differences", "take_inventory"]
 
 _CHUNK_BYTES: Final = 1024 * 1024
-_HOOKS: Final = frozenset({"sitecustomize.py", "usercustomize.py", "site.py"})
-"""Modules that an interpreter runs at its start, whatever was asked of it."""
+_HOOKS: Final = frozenset({"sitecustomize", "usercustomize", "site"})
+"""Modules that an interpreter runs at its start, whatever was asked of it, in any form."""
 
 _BUILD_AGAIN: Final = "the wheels of this release are not sound; get another release"
 
@@ -169,9 +169,6 @@ def _recorded_digest(row: list[str]) -> str:
 
 def _is_hook(name: str) -> bool:
     """Return whether an interpreter runs a file of this name at its start."""
-    last = name.rpartition("/")[2]
-    return last.endswith(".pth") or (
-        last in _HOOKS
-        and name.count("/site-packages/") == 1
-        and name.endswith(f"/site-packages/{last}")
-    )
+    # A package, bytecode or a compiled module is imported by the same name as plain text.
+    module = name.partition("/site-packages/")[2].partition("/")[0].partition(".")[0]
+    return name.endswith(".pth") or module in _HOOKS

@@ -73,13 +73,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trocar-install {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    release = argparse.ArgumentParser(add_help=False)
+    development = argparse.ArgumentParser(add_help=False)
+    development.add_argument(
+        "--allow-development", action="store_true", help="take a release for development too"
+    )
+    release = argparse.ArgumentParser(add_help=False, parents=[development])
     release.add_argument("folder", type=Path, metavar="FOLDER", help="the release folder")
     release.add_argument(
         "--trust", type=Path, required=True, metavar="KEYS", help="folder of the trusted keys"
-    )
-    release.add_argument(
-        "--allow-development", action="store_true", help="take a release for development too"
     )
     device = argparse.ArgumentParser(add_help=False)
     device.add_argument(
@@ -96,8 +97,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--python", type=Path, default=_PYTHON, metavar="PATH", help=f"full path; {_PYTHON}"
     )
     install.set_defaults(run_command=_install)
+    rollback = commands.add_parser(
+        "rollback", parents=[development, device], help="return to the release that ran before"
+    )
+    rollback.set_defaults(run_command=_rollback)
     for name, run_command, what in (
-        ("rollback", _rollback, "return to the release that ran before"),
         ("status", _status, "say what runs, and check its files"),
         ("recover", _recover, "bring a device in order after an interruption"),
     ):
@@ -135,7 +139,9 @@ def _install(options: argparse.Namespace, tools: Tools) -> None:
 
 def _rollback(options: argparse.Namespace, tools: Tools) -> None:
     """Return to the release before."""
-    outcome = Installation(options.root, tools).rollback()
+    outcome = Installation(options.root, tools).rollback(
+        allow_development=options.allow_development
+    )
     _show("returned")
     _show_outcome(options.root, outcome)
 
@@ -187,7 +193,8 @@ def _show_outcome(root: Path, outcome: Outcome) -> None:
     if outcome.state.is_rolled_back:
         _show(f"  returned to: number {outcome.state.sequence_highest} was installed before")
     if outcome.previous is not None:
-        _show(f"  before: {outcome.previous.name}")
+        grade = f" - {DEVELOPMENT_NOTICE}" if outcome.previous.is_development else ""
+        _show(f"  before: {outcome.previous.name}{grade}")
 
 
 def _failed(error: TrocarError) -> int:

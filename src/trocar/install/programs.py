@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import selectors
+import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from trocar.contracts.errors import InstallError
-from trocar.contracts.limits import INSTALL_OUTPUT_LENGTH_MAX, NS_PER_MS, NS_PER_S
+from trocar.contracts.limits import (
+    INSTALL_OUTPUT_LENGTH_MAX,
+    INSTALL_RECORD_BYTES_MAX,
+    NS_PER_MS,
+    NS_PER_S,
+)
 
 __all__ = ["Ended", "Program", "Run", "run_program"]
 
 _MS_PER_S: Final = NS_PER_S // NS_PER_MS
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,8 @@ def run_program(program: Program) -> Ended:
         program: What to start.
 
     Raises:
-        InstallError: The path is relative, the program cannot be started or ran out of time.
+        InstallError: The path is relative, the program cannot be started, ran out of time or said
+            too much; what it had started by then is ended with it.
     """
     path = program.words[0]
     if not Path(path).is_absolute():
@@ -83,25 +96,96 @@ def run_program(program: Program) -> Ended:
         )
     # @need-ids: RCM_INST_005
     try:
-        done = subprocess.run(  # noqa: S603 - a full path, no shell, and an environment of our own
+        process = subprocess.Popen(  # noqa: S603 - a full path, no shell, an environment of our own
             program.words,
             cwd=program.folder,
             env=dict(program.environment),
-            input=program.input,
-            capture_output=True,
-            timeout=program.time_ms / _MS_PER_S,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            # A group of its own, so that what it starts can be ended with it.
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as exc:
-        raise InstallError(
-            f"expected {path} to end within {program.time_ms // _MS_PER_S} s, it did not",
-            advice="look at the load of the machine and try again",
-        ) from exc
     except OSError as exc:
         raise InstallError(
             f"cannot start {path}: {exc.strerror}", advice="install it, or name another one"
         ) from exc
-    return Ended(done.returncode, _text(done.stdout), _text(done.stderr))
+    with process:
+        try:
+            out, err = _Talk(process, program).said()
+        except BaseException:
+            # Not waited for yet, so that the number of the group is still that of this program.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return Ended(process.returncode, _text(out), _text(err))
+
+
+class _Talk:
+    """What is said to a program and by it, until it ends or runs out of time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], program: Program) -> None:
+        self._process, self._program = process, program
+        ports = [one for one in (process.stdin, process.stdout, process.stderr) if one is not None]
+        self._inward, *outward = ports
+        self._said = {one.fileno(): bytearray() for one in outward}
+        self._end_s = time.monotonic() + program.time_ms / _MS_PER_S
+        self._rest = program.input
+
+    def said(self) -> tuple[bytes, bytes]:
+        """Return its output and its errors, when it has ended."""
+        inward = self._inward.fileno()
+        with selectors.DefaultSelector() as ports:
+            ports.register(inward, selectors.EVENT_WRITE)
+            for one in self._said:
+                ports.register(one, selectors.EVENT_READ)
+            while ports.get_map():
+                for key, _ in ports.select(self._left_s()):
+                    is_open = self._feed(key.fd) if key.fd == inward else self._hear(key.fd)
+                    if not is_open:
+                        ports.unregister(key.fd)
+        try:
+            self._process.wait(self._left_s())
+        except subprocess.TimeoutExpired as exc:
+            raise self._late() from exc
+        out, err = self._said.values()
+        return bytes(out), bytes(err)
+
+    def _feed(self, port: int) -> bool:
+        """Write as much as never waits; return whether there is more, else close."""
+        with contextlib.suppress(BrokenPipeError):
+            self._rest = self._rest[os.write(port, self._rest[: select.PIPE_BUF]) :]
+            if self._rest:
+                return True
+        self._inward.close()
+        return False
+
+    def _hear(self, port: int) -> bool:
+        """Read what is there; return whether more can come."""
+        chunk = os.read(port, _CHUNK_BYTES)
+        self._said[port] += chunk
+        if len(self._said[port]) > INSTALL_RECORD_BYTES_MAX:
+            raise InstallError(
+                f"expected at most {INSTALL_RECORD_BYTES_MAX} bytes of output from "
+                f"{self._program.words[0]}, got more",
+                advice="look at what this program is on this machine",
+            )
+        return bool(chunk)
+
+    def _left_s(self) -> float:
+        """Return how much time is left [s]."""
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise self._late()
+        return left_s
+
+    def _late(self) -> InstallError:
+        """Return the error about a program that did not end."""
+        return InstallError(
+            f"expected {self._program.words[0]} to end within "
+            f"{self._program.time_ms // _MS_PER_S} s, it did not",
+            advice="look at the load of the machine and try again",
+        )
 
 
 def _text(raw: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -23,7 +24,14 @@ from trocar.contracts.limits import (
     STATEMENT_SUBJECT_COUNT_MAX,
 )
 
-__all__ = ["ENVELOPE_NAME", "check_name", "copy_hashed", "list_release", "read_envelope_file"]
+__all__ = [
+    "ENVELOPE_NAME",
+    "check_name",
+    "copy_hashed",
+    "hash_into",
+    "list_release",
+    "read_envelope_file",
+]
 
 ENVELOPE_NAME: Final = "release.dsse.json"
 """The signed list of all other files."""
@@ -88,7 +96,9 @@ def _entries(folder: Path, below: str) -> dict[str, os.stat_result]:
     prefix = f"{below}/" if below else ""
     try:
         with os.scandir(folder / below) as entries:
-            return {prefix + one.name: one.stat(follow_symlinks=False) for one in entries}
+            # One more than a release may hold is enough to refuse it.
+            some = itertools.islice(entries, STATEMENT_SUBJECT_COUNT_MAX + 2)
+            return {prefix + one.name: one.stat(follow_symlinks=False) for one in some}
     except OSError as exc:
         raise InstallError(
             f"cannot read the release folder {folder / below}: {exc.strerror}",
@@ -165,13 +175,29 @@ def copy_hashed(source: Path, target: Path | None, *, size_bytes: int) -> str:
         InstallError: The file is not the plain one of that size any more, or cannot be read.
         OSError: The copy cannot be written.
     """
+    with _target(target) as copy:
+        return hash_into(source, copy, size_bytes=size_bytes)
+
+
+def hash_into(source: Path, copy: BinaryIO, *, size_bytes: int) -> str:
+    """Return the SHA-256 of a file, and write the very bytes that were hashed.
+
+    Args:
+        source: The file, on a medium that somebody else may write to.
+        copy: Where the bytes go.
+        size_bytes: The size that was seen; a file that has grown is not read further.
+
+    Raises:
+        InstallError: The file is not the plain one of that size any more, or cannot be read.
+        OSError: The copy cannot be written.
+    """
     digest, left = hashlib.sha256(), size_bytes
     try:
         handle = _open(source)
     except OSError as exc:
-        raise InstallError(f"cannot read {source}: {exc.strerror}", advice=_GET_AGAIN) from exc
-    with os.fdopen(handle, "rb") as stream, _target(target) as copy:
-        while chunk := stream.read(_CHUNK_BYTES):
+        raise _unreadable(source, exc) from exc
+    with os.fdopen(handle, "rb") as stream:
+        while chunk := _chunk(stream, source):
             left -= len(chunk)
             if left < 0:
                 break
@@ -180,6 +206,19 @@ def copy_hashed(source: Path, target: Path | None, *, size_bytes: int) -> str:
     if left:
         raise InstallError(f"expected {source} to stay as it was, it changed", advice=_GET_AGAIN)
     return digest.hexdigest()
+
+
+def _chunk(stream: BinaryIO, source: Path) -> bytes:
+    """Return the next bytes of a file; an error of the medium is told from one of the copy."""
+    try:
+        return stream.read(_CHUNK_BYTES)
+    except OSError as exc:
+        raise _unreadable(source, exc) from exc
+
+
+def _unreadable(source: Path, error: OSError) -> InstallError:
+    """Return the error about a file of the medium that cannot be read."""
+    return InstallError(f"cannot read {source}: {error.strerror}", advice=_GET_AGAIN)
 
 
 def _open(path: Path) -> int:

@@ -13,22 +13,29 @@ from typing import Final
 
 from trocar.contracts.errors import InstallError
 
-__all__ = ["LOCK_FILE_NAME", "held", "is_full"]
+__all__ = ["LOCK_FILE_NAME", "OPEN_TO_OTHERS", "held", "is_full"]
 
 LOCK_FILE_NAME: Final = "lock"
 """Held while an installer runs; the system lets go of it when the process ends."""
 
+OPEN_TO_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+"""Permissions with which another account could change a file or a folder."""
+
+_ENVIRONMENT_NAME: Final = "pyvenv.cfg"
+
 
 # @need-ids: SRS_INST_010
 @contextlib.contextmanager
-def held(root: Path) -> Iterator[None]:
+def held(root: Path, *, is_new: bool = False) -> Iterator[None]:
     """Hold the folder, so that nobody else installs into it meanwhile.
 
     Args:
-        root: Its full path; made where it is not there.
+        root: Its full path.
+        is_new: Whether it is made where it is not there.
 
     Raises:
-        InstallError: It is held, a link, or somebody else may write there.
+        InstallError: It is not there, held, a link or an environment of Python, or somebody else
+            may write there.
     """
     if not root.is_absolute():
         raise InstallError(
@@ -36,13 +43,15 @@ def held(root: Path) -> Iterator[None]:
             advice="name it from the root of the file system on, such as /opt/trocar",
         )
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if is_new:
+            root.mkdir(parents=True, exist_ok=True, mode=0o755)
         _check_owner(root)
         handle = os.open(root / LOCK_FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise InstallError(
-            f"cannot install into {root}: {exc.strerror}",
-            advice="name a folder that this account may write to",
+            f"cannot use {root} as the folder of the installations: {exc.strerror}",
+            advice="name the folder that releases were installed into, with an account that may "
+            "write there",
         ) from exc
     try:
         _lock(handle, root)
@@ -74,8 +83,13 @@ def _check_owner(root: Path) -> None:
             f"expected a folder at {root}, it is a link or a file",
             advice="name the folder itself",
         )
-    if status.st_uid != os.geteuid() or status.st_mode & stat.S_IWOTH:
+    if status.st_uid != os.geteuid() or status.st_mode & OPEN_TO_OTHERS:
         raise InstallError(
             f"expected {root} to belong to this account and to be closed to others",
-            advice=f"check what lies there, then: chown and chmod o-w {root}",
+            advice=f"check what lies there, then: chown and chmod go-w {root}",
+        )
+    if os.path.lexists(root / _ENVIRONMENT_NAME):
+        raise InstallError(
+            f"expected a folder of installations at {root}, it is an environment of Python",
+            advice="name another folder, or move the environment away first",
         )

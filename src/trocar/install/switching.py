@@ -45,11 +45,13 @@ class Recovery:
         state: What holds now.
         slots: The whole slots that remain, by name.
         remarks: What was not as it should be, in words.
+        is_forgotten: Whether releases have run here and no record tells which any more.
     """
 
     state: State
     slots: dict[str, Slot]
     remarks: tuple[str, ...] = ()
+    is_forgotten: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class Switch:
         """Bring the link, the records and the leftovers of an interruption in line.
 
         The link says what runs. Where it names no whole slot, the slot before is taken, unless a
-        release has ruled it out; where there is none, nothing runs.
+        release has ruled it out; where there is none, nothing runs. What may not come back is taken
+        from each record that can be read, also from that of a damaged slot.
 
         Args:
             is_deep: Whether each file of the slots is checked, not their records only.
@@ -109,14 +112,19 @@ class Switch:
         Returns:
             What holds now.
         """
-        known, slots, linked = read_state(self.root), read_slots(self.root), linked_slot(self.root)
-        faults = self._faults(slots) if is_deep else {}
+        known, told, linked = read_state(self.root), read_slots(self.root), linked_slot(self.root)
+        faults = self._faults(told) if is_deep else {}
         remarks = [f"slot {name} is damaged: {fault}" for name, fault in faults.items()]
-        slots = {name: slot for name, slot in slots.items() if name not in faults}
+        slots = {name: slot for name, slot in told.items() if name not in faults}
         has_run = any(os.path.lexists(self.root / name) for name in (CURRENT_NAME, STATE_NAME))
-        if known is None and has_run:
+        is_forgotten = known is None and has_run and not told
+        if is_forgotten:
+            remarks.append("no record tells any more which releases have run here")
+            # Before the link goes, so that this is not taken for a new device the next time.
+            self._write(self.root / STATE_NAME, "")
+        elif known is None and has_run:
             remarks.append(f"{STATE_NAME} was missing or damaged and was written again")
-        state = _settled(known, slots, linked, has_run=has_run)
+        state = _settled(known, told, slots, linked, has_run=has_run)
         if state.current != linked:
             remarks.append(
                 f"current named {linked}, which cannot run; now it names {state.current}"
@@ -126,7 +134,7 @@ class Switch:
             self._write(self.root / STATE_NAME, state.text())
         remarks += self._clean(state)
         kept = {name: slots[name] for name in (state.current, state.previous) if name}
-        return Recovery(state, kept, tuple(remarks))
+        return Recovery(state, kept, tuple(remarks), is_forgotten)
 
     def _faults(self, slots: dict[str, Slot]) -> dict[str, str]:
         """Return the first fault of each damaged slot."""
@@ -179,18 +187,32 @@ class Switch:
 
 
 def _settled(
-    known: State | None, slots: dict[str, Slot], linked: str | None, *, has_run: bool
+    known: State | None,
+    told: dict[str, Slot],
+    slots: dict[str, Slot],
+    linked: str | None,
+    *,
+    has_run: bool,
 ) -> State:
-    """Return what holds, from the record, the whole slots and the link."""
+    """Return what holds, from the record, all slots that can be read, the whole ones, the link."""
     state = known or State()
-    newest_first = sorted(slots, key=lambda name: -slots[name].sequence)
-    # Without a record, every whole slot may have run; with one, only those that it names.
+    newest_first = sorted(told, key=lambda name: -told[name].sequence)
+    # Without a record, every slot may have run; with one, only those that it names.
     others = newest_first if known is None and has_run else []
-    order = [linked, state.current, state.previous, *others]
-    floor = max([state.floor, *(slots[name].floor for name in order if name in slots)])
+    order = list(dict.fromkeys([linked, state.current, state.previous, *others]))
+    # A slot that is damaged cannot run, but what it rules out stays ruled out.
+    seen = [told[name] for name in order if name in told]
+    floor = max([state.floor, *(slot.floor for slot in seen)])
+    highest = max([state.sequence_highest or 0, *(slot.sequence for slot in seen)])
+    state = replace(
+        state,
+        sequence_highest=highest or None,
+        floor=floor,
+        date_latest=max([state.date_latest, *(slot.installed for slot in seen)]),
+    )
     allowed = [
         name
-        for name in dict.fromkeys(order)
+        for name in order
         if name in slots and (name == linked or slots[name].sequence >= floor)
     ]
     if not allowed:
@@ -198,13 +220,5 @@ def _settled(
     current = allowed[0]
     before = [state.previous] if current == state.current else [state.current, *others]
     previous = next((name for name in before if name in slots and name != current), None)
-    kept = [slots[name] for name in (current, previous) if name]
-    highest = max([state.sequence_highest or 0, *(slot.sequence for slot in kept)])
-    return State(
-        current=current,
-        previous=previous,
-        sequence_highest=highest,
-        floor=floor,
-        date_latest=max([state.date_latest, *(slot.installed for slot in kept)]),
-        is_rolled_back=slots[current].sequence < highest,
-    )
+    is_rolled_back = slots[current].sequence < highest
+    return replace(state, current=current, previous=previous, is_rolled_back=is_rolled_back)

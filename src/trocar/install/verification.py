@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import stat
+import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from trocar.contracts.errors import InstallError
-from trocar.contracts.limits import RELEASE_SEQUENCE_STEP_MAX
+from trocar.contracts.limits import INSTALL_RECORD_BYTES_MAX, RELEASE_SEQUENCE_STEP_MAX
 from trocar.install.device_lock import LOCK_NAME, LockedWheel, locked_wheels
-from trocar.install.left_out import LEFT_OUT_NAME
+from trocar.install.left_out import LEFT_OUT_NAME, left_out_names
 from trocar.install.release_facts import Grade, ReleaseFacts, release_facts
 from trocar.install.release_folder import (
     ENVELOPE_NAME,
     check_name,
     copy_hashed,
+    hash_into,
     list_release,
     read_envelope_file,
 )
+from trocar.install.root_folder import OPEN_TO_OTHERS
 from trocar.statements.dsse import read_envelope
 from trocar.statements.statement import RELEASE_TYPE, SignatureCheck, verified_statement
 from trocar.statements.trust import KeyGrade, TrustedKey, read_trusted_keys
 
-__all__ = ["Device", "Release", "admit", "check_contents", "read_release", "stage", "trusted_keys"]
+__all__ = [
+    "Device",
+    "Release",
+    "admit",
+    "check_contents",
+    "read_release",
+    "refuse_beside",
+    "stage",
+    "trusted_keys",
+]
 
 _GET_AGAIN: Final = "get the release again from its maker; do not use this copy"
+_OWN_TRUST: Final = "name the trust folder that the device was provisioned with"
 _KEPT_RECORDS: Final = frozenset({
     *("CHANGELOG.md", "SOUP.md", "device.lock", "manifest.json", "provenance.json"),
     *(LEFT_OUT_NAME, "sbom.cdx.json"),
@@ -93,22 +106,58 @@ def trusted_keys(trust: Path, release: Path) -> tuple[TrustedKey, ...]:
         release: The folder of the release, which must not bring its own.
 
     Raises:
-        InstallError: The keys come with the release, or anybody may change them.
+        InstallError: The keys come with the release, other accounts may change them, or they
+            cannot be looked at.
         SignatureError: There are no keys.
     """
-    if trust.resolve().is_relative_to(release.resolve()):
+    place = _resolved(trust)
+    if place.is_relative_to(_resolved(release)):
         raise InstallError(
             "expected trusted keys of the device, these lie inside the release",
-            advice="name the trust folder that the device was provisioned with",
+            advice=_OWN_TRUST,
         )
-    keys = read_trusted_keys(trust)
-    for path in (trust, *sorted(trust.iterdir())):
-        if path.stat().st_mode & stat.S_IWOTH:
+    try:
+        owned = {path: path.stat() for path in (place, *sorted(place.iterdir()))}
+    except OSError as exc:
+        raise InstallError(
+            f"cannot look at the trusted keys in {trust}: {exc.strerror}", advice=_OWN_TRUST
+        ) from exc
+    for path, status in owned.items():
+        if status.st_mode & OPEN_TO_OTHERS or status.st_uid not in {0, os.geteuid()}:
             raise InstallError(
-                f"expected trusted keys that only their owner may change, anybody may write {path}",
-                advice=f"check the keys, then: chmod -R o-w {trust}",
+                "expected trusted keys that only root or this account may change, others may "
+                f"change {path}",
+                advice=f"check the keys, then: chown -R root {trust} and chmod -R go-w {trust}",
             )
-    return keys
+    return read_trusted_keys(place)
+
+
+# @need-ids: SRS_INST_001
+def refuse_beside(trust: Path, release: Path, *, allow_development: bool) -> None:
+    """Refuse a trust folder that lies beside a release, as the maker puts it on a medium.
+
+    Args:
+        trust: The folder of the keys.
+        release: The folder of the release.
+        allow_development: Whether that is taken, as on a device that never sees a patient.
+
+    Raises:
+        InstallError: It lies there.
+    """
+    if not allow_development and _resolved(trust).parent == _resolved(release).parent:
+        raise InstallError(
+            "expected trusted keys of the device, these lie beside the release and may have come "
+            "with it",
+            advice=_OWN_TRUST,
+        )
+
+
+def _resolved(path: Path) -> Path:
+    """Return where a path leads, links followed."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as exc:
+        raise InstallError(f"cannot follow {path} to its end: {exc}", advice=_OWN_TRUST) from exc
 
 
 # @need-ids: SRS_INST_001, RCM_INST_001
@@ -214,12 +263,11 @@ def check_contents(release: Release) -> None:
         release: The release.
 
     Raises:
-        InstallError: A file differs, or the lock does not fit the wheels.
+        InstallError: A file differs, the lock does not fit the wheels, or the list of what is left
+            out has another form.
     """
+    _checked_wheels(release)
     take = _taker(release)
-    lock_sha256 = release.subjects.get(LOCK_NAME)
-    if lock_sha256 is None:
-        raise InstallError(f"expected {LOCK_NAME} in the release", advice=_GET_AGAIN)
     for name in release.subjects:
         take(name, None)
 
@@ -238,22 +286,53 @@ def stage(release: Release, staging: Path) -> tuple[LockedWheel, ...]:
         The wheels to install; they lie in ``staging / "wheels"``.
 
     Raises:
-        InstallError: A file differs from what was signed, or the lock does not fit the wheels.
+        InstallError: A file differs from what was signed, the lock does not fit the wheels, or the
+            list of what is left out has another form.
         OSError: A copy cannot be written.
     """
+    wheels = _checked_wheels(release)
     take = _taker(release)
     for name in ("wheels", "packs", "records"):
         (staging / name).mkdir(mode=0o700)
-    if LOCK_NAME not in release.subjects:
-        raise InstallError(f"expected {LOCK_NAME} in the release", advice=_GET_AGAIN)
-    lock = staging / "records" / LOCK_NAME
-    take(LOCK_NAME, lock)
-    wheels = locked_wheels(_text(lock), release.subjects)
     installed = {wheel.file for wheel in wheels}
-    for name in sorted(release.subjects.keys() - {LOCK_NAME}):
+    for name in sorted(release.subjects):
         take(name, _place(staging, name, installed))
     (staging / "records" / ENVELOPE_NAME).write_bytes(release.envelope)
     return wheels
+
+
+def _checked_wheels(release: Release) -> tuple[LockedWheel, ...]:
+    """Return the wheels of the lock; the lists of a release are read in the same way each time."""
+    if LOCK_NAME not in release.subjects:
+        raise InstallError(f"expected {LOCK_NAME} in the release", advice=_GET_AGAIN)
+    try:
+        lock = _signed_bytes(release, LOCK_NAME).decode("ascii")
+    except UnicodeDecodeError as exc:
+        raise InstallError(f"expected plain text in {LOCK_NAME}", advice=_GET_AGAIN) from exc
+    if LEFT_OUT_NAME in release.subjects:
+        left_out_names(_signed_bytes(release, LEFT_OUT_NAME))
+    return locked_wheels(lock, release.subjects)
+
+
+def _signed_bytes(release: Release, name: str) -> bytes:
+    """Return a small file of a release, as it was signed."""
+    size_bytes = release.sizes[name]
+    if size_bytes > INSTALL_RECORD_BYTES_MAX:
+        raise InstallError(
+            f"expected at most {INSTALL_RECORD_BYTES_MAX} bytes in {name}, got {size_bytes}",
+            advice=_GET_AGAIN,
+        )
+    content = io.BytesIO()
+    _require_signed(release, name, hash_into(release.folder / name, content, size_bytes=size_bytes))
+    return content.getvalue()
+
+
+def _require_signed(release: Release, name: str, found: str) -> None:
+    """Refuse a file whose digest is not the signed one."""
+    if found != release.subjects[name]:
+        raise InstallError(
+            f"expected {name} as it was signed, its content differs", advice=_GET_AGAIN
+        )
 
 
 def _taker(release: Release) -> Callable[[str, Path | None], None]:
@@ -261,10 +340,7 @@ def _taker(release: Release) -> Callable[[str, Path | None], None]:
 
     def take(name: str, target: Path | None) -> None:
         found = copy_hashed(release.folder / name, target, size_bytes=release.sizes[name])
-        if found != release.subjects[name]:
-            raise InstallError(
-                f"expected {name} as it was signed, its content differs", advice=_GET_AGAIN
-            )
+        _require_signed(release, name, found)
 
     return take
 
@@ -277,11 +353,3 @@ def _place(staging: Path, name: str, installed: set[str]) -> Path | None:
     if folder == "packs" and last.endswith(".trocarpack"):
         return staging / "packs" / last
     return staging / "records" / name if name in _KEPT_RECORDS else None
-
-
-def _text(path: Path) -> str:
-    """Return the text of the lock."""
-    try:
-        return path.read_text(encoding="ascii")
-    except UnicodeDecodeError as exc:
-        raise InstallError(f"expected plain text in {path.name}", advice=_GET_AGAIN) from exc

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from trocar.apps.opening import ASSETS
+from trocar.contracts.errors import TrocarError
 from trocar_lab.packing.drafts import read_draft
 
 __all__ = ["COMMAND", "add_options", "run"]
@@ -43,6 +44,9 @@ def run(options: argparse.Namespace) -> int:
     except VariantRefusedError as exc:
         print(f"refused: {exc}", file=sys.stderr)
         return 1
+    except TrocarError as exc:
+        print(exc.diagnostics(), file=sys.stderr)
+        return exc.exit_code
 
 
 def _base(options: argparse.Namespace) -> Path:

@@ -57,8 +57,13 @@ def read_fragments(root: Path) -> tuple[tuple[Fragment, ...], tuple[str, ...]]:
 
     Args:
         root: Repository.
+
+    Raises:
+        NotReleasableError: The known anomalies cannot be read.
     """
-    found, faults = [], []
+    found, faults = list[Fragment](), list[str]()
+    if not (root / FOLDER).is_dir():
+        faults.append(f"there is no {FOLDER} in {root}; is it the repository?")
     known = {need.need_id for need in _anomalies(root)}
     for path in sorted((root / FOLDER).glob("*")):
         if path.name == "README.md":
@@ -83,6 +88,9 @@ def known_anomalies(root: Path) -> tuple[str, ...]:
 
     Args:
         root: Repository.
+
+    Raises:
+        NotReleasableError: They cannot be read.
     """
     order = ("critical", "major", "minor", "negligible")
     live = [need for need in _anomalies(root) if need.field("anomaly_state") != "closed"]
@@ -155,11 +163,11 @@ def _anomalies(root: Path) -> list[Need]:
     """Return the problem reports of the risk file.
 
     Raises:
-        NotReleasableError: One of them cannot be read.
+        NotReleasableError: There is no such file, or a report in it cannot be read.
     """
     path = root / ANOMALIES
     if not path.is_file():
-        return []
+        raise NotReleasableError(f"there is no {ANOMALIES} in {root}: what stays is not known")
     text = path.read_text(encoding="utf-8")
     found: list[Need] = []
     for one in scan_text(text, place=ANOMALIES, model=load_metamodel()):

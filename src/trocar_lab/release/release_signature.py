@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from trocar.contracts.errors import SignatureError
 from trocar.statements.dsse import envelope_text, pae
-from trocar.statements.trust import KeyGrade, TrustedKey, read_trusted_keys
+from trocar.statements.trust import KeyGrade, TrustedKey
+from trocar_lab.evidence.errors import ReleaseError
 from trocar_lab.evidence.signed.release_folder import ENVELOPE
-from trocar_lab.evidence.signed.release_statement import ReleasePredicate, release_payload
+from trocar_lab.evidence.signed.release_statement import (
+    ReleasePredicate,
+    read_release_keys,
+    release_payload,
+)
 from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.release.errors import NotReleasableError
 from trocar_lab.signing.errors import SigningError
@@ -54,12 +58,10 @@ def known_keys(folder: Path) -> tuple[TrustedKey, ...]:
     Raises:
         NotReleasableError: A file in it is no key.
     """
-    if not folder.is_dir():
-        return ()
     try:
-        return read_trusted_keys(folder)
-    except SignatureError as exc:
-        raise NotReleasableError(f"{exc.problem}; {exc.advice}") from exc
+        return read_release_keys(folder)
+    except ReleaseError as exc:
+        raise NotReleasableError(str(exc)) from exc
 
 
 def release_key(environment: Mapping[str, str], known: tuple[TrustedKey, ...]) -> ReleaseKey:

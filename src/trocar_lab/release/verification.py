@@ -31,6 +31,7 @@ from trocar_lab.release.assembly import INSTALLER
 from trocar_lab.release.device_lock import LOCK
 from trocar_lab.release.errors import NotReleasableError
 from trocar_lab.release.installer_archive import installer_bytes
+from trocar_lab.release.provenance import PREDICATE_TYPE
 from trocar_lab.release.release_signature import known_keys
 from trocar_lab.release.wheel_content import load_allowed, read_members
 
@@ -81,6 +82,7 @@ class _Provenance(_Open):
     """As much of a provenance statement as can be compared."""
 
     subject: tuple[_Subject, ...] = Field(min_length=1)
+    predicate_type: str = Field(alias="predicateType")
     predicate: _Predicate
 
 
@@ -180,6 +182,8 @@ def _wheel_faults(folder: Path, found: ReleaseFolder, signed: SignedRelease) -> 
         yield f"{REBUILD} does not say that {own[0]} was built twice alike"
     if rebuild.commit != signed.predicate.commit:
         yield f"{REBUILD} is about commit {rebuild.commit[:12]}, signed is another"
+    if signed.subjects.get(own[0]) != facts.sha256:
+        return  # nobody vouches for these bytes: that is said already, and they are not unpacked
     allowed = load_allowed()
     members, broken = read_members(folder / own[0])
     yield from broken
@@ -203,7 +207,12 @@ def _provenance_faults(folder: Path, found: ReleaseFolder, signed: SignedRelease
     except (SignatureError, ValidationError) as exc:
         yield f"{_PROVENANCE} cannot be read: {str(exc).splitlines()[0]}"
         return
+    if found_there.predicate_type != PREDICATE_TYPE:
+        yield f"{_PROVENANCE} is of type {found_there.predicate_type!r}, expected {PREDICATE_TYPE}"
     subjects = {one.name: one.digest.sha256 for one in found_there.subject}
+    for name in found.wheels:
+        if "/" not in name and name not in subjects:
+            yield f"{_PROVENANCE} does not name {name}"
     said = found_there.predicate.definition.parameters
     for name, digest in subjects.items():
         if name not in found.files or found.files[name].sha256 != digest:

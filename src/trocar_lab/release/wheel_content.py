@@ -26,6 +26,7 @@ __all__ = ["AllowedFiles", "content_faults", "load_allowed", "read_members"]
 _PRIVATE: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _MEMBER_BYTES_MAX: Final = 64_000_000
 _MEMBERS_MAX: Final = 5_000
+_TOTAL_BYTES_MAX: Final = 128_000_000
 
 
 class _AllowedFile(Frozen):
@@ -102,6 +103,11 @@ def read_members(wheel: Path) -> tuple[dict[str, bytes], list[str]]:
             entries = archive.infolist()
             if len(entries) > _MEMBERS_MAX:
                 return {}, [f"{wheel.name} holds {len(entries)} files; at most {_MEMBERS_MAX}"]
+            total = sum(entry.file_size for entry in entries)
+            if total > _TOTAL_BYTES_MAX:
+                return {}, [
+                    f"{wheel.name} unpacks to {total} bytes; at most {_TOTAL_BYTES_MAX} altogether"
+                ]
             repeated = Counter(entry.filename for entry in entries)
             faults += [f"{name} stands twice in it" for name, n in repeated.items() if n > 1]
             for entry in entries:

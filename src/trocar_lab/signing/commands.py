@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from trocar.contracts.errors import TrocarError
-from trocar.packs.verify import SHIPPED_TRUST, verify_pack
+from trocar.packs.verify import SHIPPED_TRUST
 from trocar.statements.trust import KeyGrade, read_trusted_keys
-from trocar_lab.packing.drafts import read_draft
 from trocar_lab.signing.errors import SigningError
 from trocar_lab.signing.keys import (
     default_key_path,
@@ -19,7 +18,7 @@ from trocar_lab.signing.keys import (
     open_signing_key,
     write_new_key,
 )
-from trocar_lab.signing.packs import sign_pack, write_approved, write_bundle
+from trocar_lab.signing.packs import sign_and_approve, write_bundle
 
 COMMAND: Final = "sign"
 """The word after ``python -m trocar_lab``."""
@@ -73,13 +72,10 @@ def _packs(options: argparse.Namespace) -> int:
         raise SigningError(
             f"expected the public half of the signing key in {options.trust}; put it there first"
         )
-    drafts = [
-        read_draft(place) if options.keep_signatures else sign_pack(place, key)
-        for place in options.packs
-    ]
-    write_approved(drafts, options.trust, key)
-    for place in options.packs:
-        pack = verify_pack(place, options.trust)
+    packs = sign_and_approve(
+        options.packs, options.trust, key, keep_signatures=options.keep_signatures
+    )
+    for pack in packs:
         print(f"signed and approved: {pack.manifest.pack_id}, digest {pack.digest}")
     print(f"with key {signer.key_id}")
     if signer.grade is KeyGrade.DEVELOPMENT:

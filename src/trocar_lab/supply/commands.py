@@ -16,9 +16,10 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
+from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.supply.advisories import read_database
 from trocar_lab.supply.bill import Subject, bill_of_materials, bill_text
-from trocar_lab.supply.contents import Contents, file_sha256, installed_contents, wheel_contents
+from trocar_lab.supply.contents import Contents, installed_contents, wheel_contents
 from trocar_lab.supply.errors import SupplyError
 from trocar_lab.supply.left_out import left_out_text
 from trocar_lab.supply.lock_check import check_locks, locks_of

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.supply.errors import SupplyError
 from trocar_lab.supply.lock_file import LockedPackage, LockedWheel
 from trocar_lab.supply.native import SharedObject, is_shared_object, read_shared_object
@@ -22,7 +23,6 @@ __all__ = [
     "Contents",
     "DeclaredBill",
     "checked_wheel",
-    "file_sha256",
     "installed_contents",
     "wheel_contents",
 ]
@@ -58,12 +58,6 @@ class Contents:
 
     objects: tuple[tuple[SharedObject, str], ...] = ()
     bills: tuple[DeclaredBill, ...] = ()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def checked_wheel(folder: Path, wheel: LockedWheel) -> Path:

@@ -94,14 +94,14 @@ class Register:
     Attributes:
         reviewed: Packages with an entry.
         omitted: Packages that a device runs without.
-        left_out_files: Files of packages that a device runs without.
         read_licences: Package whose metadata name no licence -> what a person found.
+        left_out_files: Files of packages that a device runs without.
     """
 
     reviewed: tuple[Reviewed, ...]
     omitted: tuple[Omitted, ...]
-    left_out_files: tuple[LeftOutFiles, ...]
     read_licences: Mapping[str, str]
+    left_out_files: tuple[LeftOutFiles, ...] = ()
 
     def of(self, package: str) -> Reviewed | None:
         """Return the entry of a package; None when there is none."""

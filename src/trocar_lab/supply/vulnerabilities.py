@@ -12,14 +12,26 @@ from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
+from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.supply.advisories import ECOSYSTEM, Advisory, Database
-from trocar_lab.supply.contents import file_sha256
 from trocar_lab.supply.errors import SupplyError
 from trocar_lab.supply.lock_file import Lock
 
-__all__ = ["AGE_DAYS_MAX", "Accepted", "Outcome", "Policy", "judge", "read_policy", "record_text"]
+__all__ = [
+    "AGE_DAYS_MAX",
+    "RECORDS_MIN",
+    "Accepted",
+    "Outcome",
+    "Policy",
+    "judge",
+    "read_policy",
+    "record_text",
+]
 
 AGE_DAYS_MAX: Final = 30
+RECORDS_MIN: Final = 1000
+"""Records of the ecosystem that a database has at least, where the policy says nothing else."""
+
 POLICY: Final = "risk/vulnerabilities.toml"
 
 
@@ -49,10 +61,12 @@ class Policy:
     Attributes:
         canaries: (package, version) that are known to be bad.
         accepted: Accepted findings.
+        records_min: Records of the ecosystem that the database has at least.
     """
 
     canaries: tuple[tuple[str, str], ...]
     accepted: tuple[Accepted, ...] = ()
+    records_min: int = RECORDS_MIN
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,8 @@ def read_policy(root: Path) -> Policy:
         root: Repository.
 
     Raises:
-        SupplyError: It cannot be read, names no canary, or an acceptance lacks a field.
+        SupplyError: It cannot be read, names no canary or no number of records that means
+            something, or an acceptance lacks a field.
     """
     try:
         table = tomllib.loads((root / POLICY).read_text(encoding="utf-8"))
@@ -94,7 +109,10 @@ def read_policy(root: Path) -> Policy:
         raise SupplyError(f"{POLICY} lacks {exc}") from exc
     if not canaries:
         raise SupplyError(f"{POLICY} names no canary; silence would pass")
-    return Policy(tuple(canaries), tuple(accepted))
+    records_min = table.get("records_min", RECORDS_MIN)
+    if type(records_min) is not int or records_min < 1:
+        raise SupplyError(f"{POLICY}: records_min must be a whole number above 0")
+    return Policy(tuple(canaries), tuple(accepted), records_min)
 
 
 def _accepted(row: Mapping[str, Any]) -> Accepted:
@@ -129,7 +147,7 @@ def judge(
         age_days_max: Largest age of the newest record [days].
 
     Raises:
-        SupplyError: The database is too old, of the future, or does not know a canary.
+        SupplyError: The database is too old, of the future, too small, or does not know a canary.
     """
     _require_usable(database, policy, now=now, age_days_max=age_days_max)
     pinned = sorted({(p.name, p.version) for lock in locks.values() for p in lock.packages})
@@ -195,6 +213,12 @@ def _require_usable(
         )
     if age < dt.timedelta(days=-1):
         raise SupplyError(f"the newest record of the database is of {database.newest}, the future")
+    known = len({row.advisory_id for rows in database.advisories.values() for row in rows})
+    if known < policy.records_min:
+        raise SupplyError(
+            f"the database has {known} records of {ECOSYSTEM}, expected at least "
+            f"{policy.records_min}; a part of a database finds little"
+        )
     blind = [f"{name} {version}" for name, version in _unknown(database, policy.canaries)]
     if blind:
         raise SupplyError(

@@ -99,6 +99,19 @@ def test_each_gap_is_found(
     assert (root / "SOUP.md").exists() is not bool(expected)
 
 
+@pytest.mark.verifies("SRS_SUP_005", extent="partial", technique="fault_injection")
+def test_source_that_is_missing_or_damaged_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty folder, and a project file that is none: words and exit code 1, no traceback."""
+    assert soup.main(["--check", "--root", str(tmp_path)]) == 1
+    assert "soup: risk/soup.rst cannot be read in" in capsys.readouterr().out
+    root = write_site(tmp_path / "site")
+    (root / PROJECT).write_text("[project\n", encoding="utf-8")
+    assert soup.main(["--check", "--root", str(root)]) == 1
+    assert "soup: pyproject.toml is no TOML" in capsys.readouterr().out
+
+
 def test_this_repository_is_current() -> None:
     """A dependency that changes without its review must not pass unnoticed."""
     assert soup.main(["--check", "--root", str(ROOT)]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -102,6 +103,15 @@ def test_build_is_told_to_the_listener_by_the_calling_thread(manifest: ModelMani
     assert told[-1] == BuildProgress("engine built", 100)
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Let this process heed the signal: one that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.verifies("SRS_TRT_003", extent="full", technique="fault_injection")
 def test_ctrl_c_ends_the_build_at_its_next_step(
     manifest: ModelManifest, monkeypatch: pytest.MonkeyPatch

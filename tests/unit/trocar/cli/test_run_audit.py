@@ -6,7 +6,7 @@ import errno
 import json
 import signal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 import structlog
@@ -85,6 +85,8 @@ def test_kinds_of_source_and_several_units(trocar: CommandLine, clip: Path, tmp_
     assert answer.code == 0
     assert _fields(log, "run_started")["source_kind"] == "file"
     assert _fields(log, "health_changed")["state"] == "ready"
+    events = [one["event"] for one in _records(log)]
+    assert _fields(log, "run_ended")["health_change_count"] == events.count("health_changed") == 1
     assert "s: ready" in answer.err
 
 
@@ -319,3 +321,9 @@ def test_changes_of_health_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
 def test_version_of_an_engine_is_its_three_numbers(engine: str, version: str | None) -> None:
     """What an engine calls itself may hold more, and the log takes no free text."""
     assert run_audit._numbers_of(engine) == version
+
+
+@pytest.mark.verifies("SRS_AUDIT_004", extent="partial", technique="boundary")
+def test_end_of_a_run_without_a_log_is_told_nowhere() -> None:
+    """No log was asked for: there is no head, and the summary is not even looked at."""
+    assert RunAudit().ended(cast("StreamSummary", object())) is None

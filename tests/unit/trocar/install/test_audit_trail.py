@@ -60,7 +60,12 @@ def test_refusal_names_the_release_only_where_it_was_signed(tmp_path: Path) -> N
     trail = AuditTrail(tmp_path)
     assert trail.refused("SIGNATURE", None) == ()
     assert trail.refused("INSTALL", read_release(usb, keys, check_signature)) == ()
-    (first, second) = _records(tmp_path)
+    assert trail.refused("INSTALL", BEFORE) == ()
+    development = Release(predicate={"grade": "development"}).write(tmp_path / "usb2")
+    assert trail.refused("INSTALL", read_release(development, keys, check_signature)) == ()
+    (first, second, third, fourth) = _records(tmp_path)
+    assert (third[1]["sequence"], third[1]["grade"]) == (1, "development")
+    assert (second[1]["grade"], fourth[1]["grade"]) == ("release", "development")
     assert first == ("verify_refused", {"code": "SIGNATURE"})
     assert second[1]["sequence"] == 1
 

@@ -113,6 +113,7 @@ def test_status_names_what_was_changed(scene: Scene) -> None:
     path.touch()
     (fault,) = Installation(scene.root, scene.tools).status().faults
     assert fault.endswith("evil.pth was added")
+    (scene.folder / "empty").mkdir(mode=0o755)
     empty = Installation(scene.folder / "empty", scene.tools).status()
     assert (empty.slot, empty.faults) == (None, ())
 
@@ -140,18 +141,84 @@ def test_error_of_the_disk_leaves_nothing_behind(scene: Scene, number: int) -> N
     assert scene.install().state.current == "0.2.0-2"
 
 
+@pytest.mark.verifies("SRS_INST_012", extent="partial", technique="fault_injection")
 def test_audit_log_that_was_changed_stops_an_installation(scene: Scene) -> None:
-    """Nothing is switched to that cannot be told afterwards; a return is always possible."""
+    """Before the work, with what to do; a return is always possible."""
     scene.install()
     path = scene.root / "audit.jsonl"
     path.write_bytes(path.read_bytes().replace(b"installed", b"INSTALLED"))
     scene.write(Release().after(3))
-    with pytest.raises(AuditError):
+    scene.programs.started.clear()
+    with pytest.raises(AuditError) as caught:
         scene.install()
+    assert f"move {path}* away" in caught.value.advice
+    assert scene.programs.started == []
     assert linked_slot(scene.root) == "0.2.0-2"
     back = Installation(scene.root, scene.tools).rollback()
     assert back.state.current == "0.1.0-1"
     assert "does not tell this" in back.remarks[-1]
+    path.rename(scene.folder / "kept.jsonl")
+    assert scene.install().state.current == "0.3.0-3"
+
+
+def test_refusal_that_is_not_recorded_says_so(scene: Scene) -> None:
+    """Who reads the log later would not know of it."""
+    path = scene.root / "audit.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"installed", b"INSTALLED"))
+    with pytest.raises(InstallError, match="there is none") as caught:
+        scene.rollback()
+    assert "the audit log does not tell this" in caught.value.advice
+
+
+@pytest.mark.verifies("SRS_INST_011", extent="partial", technique="requirement")
+def test_return_that_was_refused_is_recorded(scene: Scene) -> None:
+    """With the release that was not returned to."""
+    scene.told({"minimum_sequence": 2})
+    scene.install()
+    with pytest.raises(InstallError, match="was ruled out"):
+        scene.rollback()
+    last = json.loads((scene.root / "audit.jsonl").read_text(encoding="ascii").splitlines()[-1])
+    assert (last["event"], last["fields"]["sequence"]) == ("verify_refused", 1)
+
+
+@pytest.mark.verifies("SRS_INST_011", extent="partial", technique="equivalence")
+def test_return_to_a_release_for_development_has_to_be_asked_for(scene: Scene) -> None:
+    """From one for production; from one for development it is no step down."""
+    device = Installation(scene.root, scene.tools)
+    folder, python = scene.folder / "usb2", Path("/usr/bin/python3")
+    for number in (3, 4):
+        Release().after(number, {"grade": "development"}).write(folder)
+        device.install(folder, scene.trust, interpreter=python, allow_development=True)
+        SystemFiles().remove(folder)
+    assert device.rollback().state.current == "0.3.0-3"
+    scene.write(Release().after(5))
+    scene.install()
+    with pytest.raises(InstallError, match=r"0\.3\.0-3 is for development"):
+        device.rollback()
+    assert linked_slot(scene.root) == "0.5.0-5"
+    assert device.rollback(allow_development=True).state.current == "0.3.0-3"
+
+
+@pytest.mark.verifies("SRS_INST_009", extent="partial", technique="fault_injection")
+def test_device_that_has_forgotten_takes_no_release(scene: Scene) -> None:
+    """Nothing tells which one would be older; the folder is moved away, then it goes on."""
+    (scene.root / "slots" / "0.1.0-1" / "slot.json").write_text("")
+    (scene.root / "state.json").write_text("")
+    with pytest.raises(InstallError, match="none can be read") as caught:
+        scene.install()
+    assert "set the device up anew" in caught.value.advice
+    scene.root.rename(scene.folder / "kept")
+    assert scene.install().state.current == "0.2.0-2"
+
+
+@pytest.mark.verifies("SRS_INST_010", extent="partial", technique="equivalence")
+@pytest.mark.parametrize("command", ["status", "rollback", "recover"])
+def test_folder_that_is_not_there_is_not_made(scene: Scene, command: str) -> None:
+    """A name that was mistyped must not look like a device without a release."""
+    root = scene.folder / "devise"
+    with pytest.raises(InstallError, match="No such file"):
+        getattr(Installation(root, scene.tools), command)()
+    assert not root.exists()
 
 
 def test_switch_that_was_cut_off_is_told_afterwards(scene: Scene) -> None:
@@ -174,7 +241,7 @@ def test_release_is_verified_without_a_device(tmp_path: Path) -> None:
     """For any Python and machine, but not when it has expired."""
     device = {"python": "3.13", "platform": "linux_aarch64"}
     usb = Release(predicate={"device": device}).write(tmp_path / "usb")
-    trust = trust_folder(tmp_path / "trust")
+    trust = trust_folder(tmp_path / "etc" / "trust")
     tools = Tools(run=FakePrograms(), check=check_signature, today=lambda: TODAY)
     found = verify_release(usb, trust, allow_development=False, tools=tools)
     assert found.facts.python == "3.13"

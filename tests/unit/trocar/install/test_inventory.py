@@ -75,7 +75,12 @@ def test_other_file_is_refused(tmp_path: Path, name: str, words: str) -> None:
 
 @pytest.mark.verifies("SRS_INST_006", extent="partial", technique="equivalence")
 @pytest.mark.parametrize(
-    "name", ["a.pth", "a/deep/b.pth", "sitecustomize.py", "usercustomize.py", "site.py"]
+    "name",
+    [
+        *("a.pth", "a/deep/b.pth", "sitecustomize.py", "usercustomize.py", "site.py"),
+        *("sitecustomize/__init__.py", "usercustomize/__init__.pyc", "sitecustomize.pyc"),
+        *("usercustomize.abi3.so", "sitecustomize.cpython-311-x86_64-linux-gnu.so"),
+    ],
 )
 def test_file_that_runs_at_each_start_is_refused(tmp_path: Path, name: str) -> None:
     """Also where its package records it."""

@@ -71,6 +71,15 @@ def test_release_for_development_is_called_one(commands: Commands) -> None:
     assert DEVELOPMENT_NOTICE in commands.release("install", *words)[1]
     for command in ("status", "recover"):
         assert DEVELOPMENT_NOTICE in commands.device(command)[1]
+    commands.scene.write(Release().after(3))
+    commands.scene.install()
+    lines = commands.device("status")[1].splitlines()
+    assert [line for line in lines if DEVELOPMENT_NOTICE in line] == [
+        f"  before: 0.2.0-2 - {DEVELOPMENT_NOTICE}"
+    ]
+    assert commands.device("rollback")[0] == InstallError.exit_code
+    root = commands.scene.root
+    assert commands("rollback", "--root", root, "--allow-development")[0] == 0
 
 
 @pytest.mark.verifies("SRS_INST_014", extent="partial", technique="requirement")
@@ -113,7 +122,9 @@ def test_remarks_are_shown(commands: Commands) -> None:
 
 def test_device_without_a_release_is_no_error(commands: Commands) -> None:
     """Nothing was ever installed there."""
-    code, said = commands("status", "--root", commands.scene.folder / "empty")
+    empty = commands.scene.folder / "empty"
+    empty.mkdir(mode=0o755)
+    code, said = commands("status", "--root", empty)
     assert (code, "nothing is installed" in said) == (0, True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from trocar.contracts.errors import InstallError
 from trocar.contracts.limits import INSTALL_OUTPUT_LENGTH_MAX
+from trocar.install import programs
 from trocar.install.programs import Ended, Program, run_program
 
 PYTHON = sys.executable
@@ -54,6 +57,45 @@ def test_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
     words = (PYTHON, "-I", "-c", "import time;time.sleep(60)")
     with pytest.raises(InstallError, match="end within 0 s"):
         run_program(Program(words, tmp_path, 200))
+
+
+@pytest.mark.verifies("SRS_INST_005", extent="partial", technique="fault_injection")
+def test_what_a_program_has_started_ends_with_it(tmp_path: Path) -> None:
+    """A child that lives on could still write into the slot; it holds a pipe that would close."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    words = ("/bin/sh", "-c", f"sleep 60 > {pipe} & echo x > {pipe}; wait")
+    with pytest.raises(InstallError, match="end within 3 s"):
+        run_program(Program(words, tmp_path, 3000))
+    assert os.read(reader, 10) == b"x\n"
+    hung_up = select.poll()
+    hung_up.register(reader, 0)
+    assert hung_up.poll(TIME_MS // 2) == [(reader, select.POLLHUP)]
+    os.close(reader)
+
+
+@pytest.mark.parametrize("code", ["exec >&- 2>&- <&-; sleep 60", "sleep 60"])
+def test_program_that_closes_its_output_is_ended_too(tmp_path: Path, code: str) -> None:
+    """It says nothing any more, and still does not end."""
+    with pytest.raises(InstallError, match="end within 0 s"):
+        run_program(Program(("/bin/sh", "-c", code), tmp_path, 300))
+
+
+def test_output_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without an end to its words would fill the memory of the device."""
+    monkeypatch.setattr(programs, "INSTALL_RECORD_BYTES_MAX", 100_000)
+    with pytest.raises(InstallError, match="at most 100000 bytes of output"):
+        run_program(Program(("/bin/sh", "-c", "yes"), tmp_path, TIME_MS, {"PATH": "/usr/bin:/bin"}))
+
+
+def test_long_input_arrives_whole_or_not_at_all(tmp_path: Path) -> None:
+    """More than a pipe holds, to one that reads it and to one that does not."""
+    content = b"x" * 300_000
+    code = "import sys;print(len(sys.stdin.buffer.read()))"
+    words = (PYTHON, "-I", "-c", code)
+    assert run_program(Program(words, tmp_path, TIME_MS, input=content)).out == "300000\n"
+    assert run_program(Program(("/bin/true",), tmp_path, TIME_MS, input=content)).code == 0
 
 
 def test_complaint_is_bounded_and_never_empty() -> None:

@@ -142,6 +142,27 @@ def test_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
         copy_hashed(tmp_path / "a", None, size_bytes=3)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc on this system")
+def test_error_of_the_medium_is_told_from_one_of_the_disk() -> None:
+    """Reading at the start of this file is an error of input and output, as on a worn medium."""
+    with pytest.raises(InstallError, match="cannot read /proc/self/mem: Input/output error"):
+        copy_hashed(Path("/proc/self/mem"), None, size_bytes=3)
+
+
+def test_folder_with_too_much_is_not_looked_at_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A medium with millions of names would keep the installer busy for hours."""
+    monkeypatch.setattr(release_folder, "STATEMENT_SUBJECT_COUNT_MAX", 2)
+    for name in ("a", "b", "c", "d", "e", "f"):
+        (tmp_path / name).touch()
+    checked: list[str] = []
+    monkeypatch.setattr(release_folder, "check_name", checked.append)
+    with pytest.raises(InstallError, match="at most 2 files"):
+        list_release(tmp_path)
+    assert len(checked) == 4
+
+
 def test_copy_does_not_write_over_a_file(tmp_path: Path) -> None:
     """Two wheels of one file name in two folders would otherwise be one."""
     for name in ("a", "b"):

@@ -16,14 +16,24 @@ from trocar.install.root_folder import held, is_full
 def test_second_installer_is_refused(tmp_path: Path) -> None:
     """At once, without waiting; when the first has ended, the folder is free."""
     root = tmp_path / "a" / "b"
-    with held(root), pytest.raises(InstallError, match="another installer"), held(root):
+    with (
+        held(root, is_new=True),
+        pytest.raises(InstallError, match="another installer"),
+        held(root),
+    ):
         pytest.fail("two installers hold the folder")
     with held(root):
         assert (root / "lock").is_file()
 
 
 @pytest.mark.verifies("SRS_INST_010", extent="partial", technique="equivalence")
-@pytest.mark.parametrize("kind", ["relative", "link", "file", "open to all", "locked by a link"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("relative", "link", "file", "open to all", "open to a group", "locked by a link"),
+        *("environment", "none"),
+    ],
+)
 def test_other_folder_is_refused(tmp_path: Path, kind: str) -> None:
     """Somebody else could change what lies there, or it is not what it seems."""
     root = tmp_path / "root"
@@ -38,10 +48,17 @@ def test_other_folder_is_refused(tmp_path: Path, kind: str) -> None:
         root.touch()
     elif kind == "open to all":
         root.chmod(0o777)
+    elif kind == "open to a group":
+        root.chmod(0o775)
+    elif kind == "environment":
+        (root / "pyvenv.cfg").touch()
+    elif kind == "none":
+        root.rmdir()
     else:
         (root / "lock").symlink_to("/etc/passwd")
     with pytest.raises(InstallError), held(root):
         pytest.fail("the folder was held")
+    assert root.exists() is (kind not in {"relative", "none"})
 
 
 def test_folder_of_another_account_is_refused(

@@ -166,3 +166,32 @@ def test_untouched_device_stays_untouched(tmp_path: Path) -> None:
     assert (found.state, found.slots, found.remarks) == (State(), {}, ())
     assert list(tmp_path.iterdir()) == []
     assert replace(found.state) == State()
+
+
+@pytest.mark.verifies("SRS_INST_009", extent="partial", technique="fault_injection")
+def test_damaged_slot_still_rules_out_without_the_record_of_the_device(tmp_path: Path) -> None:
+    """Its files are torn, its own record is not: floor, number and day come from it."""
+    _switched(tmp_path, 1, 2, floor=2)
+    (tmp_path / "state.json").write_text("")
+    (tmp_path / "slots" / "0.2.0-2" / "file").write_text("torn")
+    found = Switch(tmp_path, SystemFiles()).recover(is_deep=True)
+    state = found.state
+    assert (state.current, state.sequence_highest, state.floor) == (None, 2, 2)
+    assert (state.date_latest, found.is_forgotten) == (DAY, False)
+    assert read_state(tmp_path) == state
+
+
+@pytest.mark.verifies("SRS_INST_009", extent="partial", technique="fault_injection")
+@pytest.mark.parametrize("name", ["state.json", "current"])
+def test_device_that_has_forgotten_all_says_so_each_time(tmp_path: Path, name: str) -> None:
+    """A second recovery does not take it for a device on which nothing ever ran."""
+    _switched(tmp_path, 1, 2)
+    for path in tmp_path.glob("slots/*/slot.json"):
+        path.write_text("")
+    (tmp_path / "state.json").write_text("{")
+    (tmp_path / ("current" if name == "state.json" else "state.json")).unlink()
+    for _ in range(2):
+        found = Switch(tmp_path, SystemFiles()).recover()
+        assert (found.state, found.is_forgotten) == (State(), True)
+        assert "no record tells any more" in found.remarks[0]
+    assert not (tmp_path / "current").is_symlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from trocar.install.verification import (
     admit,
     check_contents,
     read_release,
+    refuse_beside,
     stage,
     trusted_keys,
 )
@@ -103,9 +105,47 @@ def test_trusted_keys_come_from_the_device(tmp_path: Path) -> None:
         trusted_keys(tmp_path / "link", usb)
     trust = write_trust_folder(tmp_path / "trust")
     assert len(trusted_keys(trust, usb)) == 1
+    key = next(trust.iterdir())
+    for path, mode in ((trust, 0o777), (trust, 0o775), (key, 0o664), (key, 0o646)):
+        sound = path.stat().st_mode
+        path.chmod(mode)
+        with pytest.raises(InstallError, match="others may change"):
+            trusted_keys(trust, usb)
+        path.chmod(sound)
+    (trust / "other.pem").write_text("not read before its folder was judged")
     trust.chmod(0o777)
-    with pytest.raises(InstallError, match="anybody may write"):
+    with pytest.raises(InstallError, match="others may change"):
         trusted_keys(trust, usb)
+
+
+def test_trusted_keys_of_another_account_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner could change them at any time."""
+    trust = trust_folder(tmp_path / "trust")
+    stranger = os.stat_result((0o040755, 1, 1, 2, 4242, 4242, 1, 1, 1, 1))
+    monkeypatch.setattr(Path, "stat", lambda _, **__: stranger)
+    with pytest.raises(InstallError, match="others may change"):
+        trusted_keys(trust, tmp_path / "usb")
+
+
+@pytest.mark.parametrize("kind", ["loop", "none", "file"])
+def test_trust_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, kind: str) -> None:
+    """A link to itself, nothing, a file: each with what to do."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    with pytest.raises(InstallError) as caught:
+        trusted_keys(tmp_path / kind, tmp_path / "usb")
+    assert "trust folder" in caught.value.advice
+
+
+def test_trusted_keys_beside_the_release_are_refused(tmp_path: Path) -> None:
+    """As a maker puts them on a medium; a device for development may take them."""
+    trust = trust_folder(tmp_path / "release.trust")
+    with pytest.raises(InstallError, match="beside the release"):
+        refuse_beside(trust, tmp_path / "release", allow_development=False)
+    refuse_beside(trust, tmp_path / "release", allow_development=True)
+    refuse_beside(tmp_path / "etc" / "trust", tmp_path / "release", allow_development=False)
 
 
 @pytest.mark.verifies("SRS_INST_013", extent="partial", technique="boundary")
@@ -210,3 +250,29 @@ def test_lock_that_is_no_text_is_refused(tmp_path: Path) -> None:
     staging.mkdir()
     with pytest.raises(InstallError, match="plain text"):
         stage(found, staging)
+    with pytest.raises(InstallError, match="plain text"):
+        check_contents(found)
+
+
+@pytest.mark.verifies("SRS_INST_001", extent="partial", technique="equivalence")
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("device.lock", b"--index-url http://evil\n", "name==version"),
+        ("device.leftout", b"../../etc/passwd\n", "plain relative names"),
+        ("device.lock", b"x" * 200, "at most 100 bytes"),
+    ],
+)
+def test_lists_that_do_not_install_do_not_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, words: str
+) -> None:
+    """Both commands read them with the same code; nothing is staged by then."""
+    found = _read(tmp_path, Release(files={name: content}))
+    if "100" in words:
+        monkeypatch.setattr(verification, "INSTALL_RECORD_BYTES_MAX", 100)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    for act in (lambda: check_contents(found), lambda: stage(found, staging)):
+        with pytest.raises(InstallError, match=words):
+            act()
+    assert list(staging.iterdir()) == []

@@ -58,6 +58,19 @@ def test_unit_without_a_model_is_named(capsys: pytest.CaptureFixture[str]) -> No
     assert "has no model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [(), ("--pack", "averaged")])
+def test_pack_that_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    """A wrong path is answered in words, with the exit code of a pack, and nothing is written."""
+    command = ["optimise", "polyp_segmentation", "--from", str(tmp_path / "nowhere"), *more]
+    assert main([*command, "-o", str(tmp_path / "study")]) == 66
+    said = capsys.readouterr().err
+    assert f"cannot read the pack {tmp_path / 'nowhere'}" in said
+    assert "what to do: " in said
+    assert not (tmp_path / "study").exists()
+
+
 def test_nothing_within_the_limit_is_said(
     base: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,6 +120,7 @@ def test_bill_of_materials_that_was_not_written_is_missing(
     assert not (made.folder / "sbom.cdx.json").exists()
 
 
+@pytest.mark.verifies("SRS_SUP_011", extent="partial", technique="example")
 def test_list_of_left_out_files_goes_into_the_folder(
     made: Assembly, wheel: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,5 +145,20 @@ def test_release_without_news_and_damaged_risk_file_are_refused(root: Path) -> N
     write_files(root, {"risk/anomalies.rst": RISK.replace(":anomaly_state: open", ":remark: x", 1)})
     with pytest.raises(NotReleasableError, match="anomalies"):
         known_anomalies(root)
+
+
+@pytest.mark.verifies("SRS_REL_009", extent="partial", technique="fault_injection")
+def test_what_is_missing_is_no_pass(root: Path) -> None:
+    """An empty folder has no news and no anomalies; that is not the same as none being known."""
     (root / "risk/anomalies.rst").unlink()
-    assert known_anomalies(root) == ()
+    with pytest.raises(NotReleasableError, match=r"there is no risk/anomalies\.rst"):
+        known_anomalies(root)
+    with pytest.raises(NotReleasableError, match=r"there is no risk/anomalies\.rst"):
+        read_fragments(root)
+    write_files(root, {"risk/anomalies.rst": RISK})
+    shutil.rmtree(root / "changelog.d")
+    found, faults = read_fragments(root)
+    assert found == ()
+    assert [fault.split(" in ")[0] for fault in faults] == ["there is no changelog.d"]
+    with pytest.raises(NotReleasableError, match=r"there is no changelog\.d"):
+        release_changelog(root, version="0.2.0", day=DAY)

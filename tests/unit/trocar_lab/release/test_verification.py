@@ -190,6 +190,12 @@ def test_last_day_is_included(folder: Path, trust: Path, day: int, is_sound: boo
         ("rebuild.json", lambda v: v.update(date="x"), "rebuild.json"),
         ("provenance.json", lambda v: v["subject"][0].update(name="x"), "is about another x"),
         ("provenance.json", lambda v: v.pop("subject"), "provenance.json cannot be read"),
+        (
+            "provenance.json",
+            lambda v: v.update(predicateType="x"),
+            "provenance.json is of type 'x'",
+        ),
+        ("provenance.json", lambda v: v["subject"][0].update(name="x"), f"not name {WHEEL}"),
     ],
 )
 def test_record_that_contradicts_the_files_is_a_fault(
@@ -232,6 +238,18 @@ def test_wheel_that_holds_more_is_a_fault(folder: Path, trust: Path, tmp_path: P
     resign(folder)
     faults = verdict(folder, trust).faults
     assert "evil.pth in the wheel is not on the list" in faults
+
+
+@pytest.mark.verifies("SRS_REL_008", extent="partial", technique="fault_injection")
+def test_wheel_that_was_not_signed_is_not_unpacked(
+    folder: Path, trust: Path, tmp_path: Path
+) -> None:
+    """Whoever has no key must not choose what the check reads; the signed one says the rest."""
+    source = small_repository(tmp_path / "repository")
+    shutil.copyfile(wheel_of(source, tmp_path, {"evil.pth": b"import x"}), folder / WHEEL)
+    faults = verdict(folder, trust).faults
+    assert f"{WHEEL} is not the file that was signed" in faults
+    assert not any("evil.pth" in fault for fault in faults)
 
 
 @pytest.mark.verifies("SRS_REL_008", extent="partial", technique="fault_injection")

@@ -146,6 +146,22 @@ def test_file_that_is_no_wheel_has_a_reason(
     assert "files; at most 2" in content_faults(wheel, root)[0]
 
 
+@pytest.mark.verifies("SRS_REL_002", extent="partial", technique="boundary")
+def test_sum_of_what_a_wheel_unpacks_to_is_bounded(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many files that are each small enough fill the memory as well; both sides of the bound."""
+    wheel = wheel_of(root, tmp_path)
+    total = sum(len(content) for content in read_members(wheel)[0].values())
+    monkeypatch.setattr(wheel_content, "_TOTAL_BYTES_MAX", total)
+    assert read_members(wheel)[1] == []
+    monkeypatch.setattr(wheel_content, "_TOTAL_BYTES_MAX", total - 1)
+    assert read_members(wheel) == (
+        {},
+        [f"{wheel.name} unpacks to {total} bytes; at most {total - 1} altogether"],
+    )
+
+
 def _rewritten(path: Path, members: dict[str, bytes]) -> Path:
     """Write members as a wheel."""
     with zipfile.ZipFile(path, "w") as archive:

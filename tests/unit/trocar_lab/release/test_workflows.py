@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sysconfig
+import textwrap
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -78,19 +80,70 @@ def test_rights_are_the_least(path: Path) -> None:
 def test_release_builds_twice_and_publishes_what_was_built() -> None:
     """The job with rights compares the digest that the job without rights gave it."""
     jobs = jobs_of((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))
-    assert set(jobs) == {"build", "publish"}
+    assert set(jobs) == {"build", "verify", "publish"}
     assert 'tox -e release -- --tag "${GITHUB_REF_NAME}"' in jobs["build"]
-    assert "needs: build" in jobs["publish"]
+    assert "needs: [build, verify]\n" in jobs["publish"]
     assert "needs.build.outputs.sha256" in jobs["publish"]
     for action in ("actions/attest-build-provenance@", "pypa/gh-action-pypi-publish@"):
         assert action in jobs["publish"]
         assert action not in jobs["build"]
 
 
+def test_nothing_is_published_that_did_not_pass_the_verification() -> None:
+    """A tag can name any commit; none of the three jobs may go on past an error."""
+    text = (WORKFLOWS / "release.yml").read_text(encoding="utf-8")
+    jobs = jobs_of(text)
+    assert "- run: .ci/run\n" in jobs["verify"]
+    assert "needs: [build, verify]\n" in jobs["publish"]
+    assert not re.search(r"continue-on-error|always\(\)|\bif:", text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_published"),
+    [
+        (("trocar_2027.release.pem",), True),
+        (("trocar_2026.development.pem",), False),
+        (("trocar_2026.development.pem", "trocar_2027.release.pem"), False),
+        ((), False),
+    ],
+)
+def test_wheel_that_trusts_a_development_key_is_not_published(
+    tmp_path: Path, keys: tuple[str, ...], *, is_published: bool
+) -> None:
+    """The very step of the workflow, run on a wheel; it stands before the upload."""
+    build = jobs_of((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))["build"]
+    step = build.partition("- name: no development key in the wheel\n        run: |\n")[2]
+    script, upload, _ = step.partition("      - uses: actions/upload-artifact@")
+    assert upload
+    (tmp_path / "dist").mkdir()
+    with zipfile.ZipFile(tmp_path / "dist" / "trocar-0.1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("trocar/assets/trust/approved_packs.dsse.json", "{}")
+        for name in keys:
+            wheel.writestr(f"trocar/assets/trust/{name}", "key")
+    done = subprocess.run(
+        ["/bin/bash", "-e", "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        env={"PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is is_published, done.stderr
+
+
 def test_verify_runs_what_everybody_runs() -> None:
     """The same script as on a bare machine; it calls ``tox -e verify``."""
     assert "- run: .ci/run\n" in (WORKFLOWS / "verify.yml").read_text(encoding="utf-8")
     assert "tox -e verify" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_packages_that_could_not_be_looked_up_are_red() -> None:
+    """Without ``--strict`` it ends with 0; the guide shows the command that runs here."""
+    command = "pip-audit --strict --require-hashes --disable-pip -r out/device.lock\n"
+    workflow = (WORKFLOWS / "verify.yml").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "how-to" / "check_the_supply_chain.rst").read_text(encoding="utf-8")
+    assert f"          {command}" in jobs_of(workflow)["advisories"]
+    assert f"   $ {command}" in guide
+    assert "continue-on-error" not in workflow
 
 
 @pytest.mark.verifies("SRS_REL_012", extent="partial", technique="equivalence")

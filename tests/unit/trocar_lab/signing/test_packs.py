@@ -12,6 +12,7 @@ from simulators.packs import write_tiny_pack
 from simulators.trust import throwaway_key, trust_of
 from trocar.contracts.errors import HashMismatchError, SignatureError
 from trocar.packs.verify import verify_pack
+from trocar_lab.signing.errors import SigningError
 from trocar_lab.signing.keys import new_file_key
 from trocar_lab.signing.packs import sign_pack, write_approved, write_bundle
 
@@ -62,7 +63,7 @@ def test_list_holds_exactly_the_packs_that_were_named(tmp_path: Path) -> None:
     assert verify_pack(tmp_path / "second", trust).manifest.pack_version == "0.0.2"
     with pytest.raises(SignatureError, match=r"expected an approved pack \(tiny 0.0.2\)"):
         verify_pack(tmp_path / "first", trust)
-    with pytest.raises(ValueError, match="each pack once"):
+    with pytest.raises(SigningError, match=r"each pack once, got tiny 0\.0\.1 twice"):
         write_approved([first, first], trust, throwaway_key())
 
 

@@ -67,6 +67,8 @@ def test_token_that_does_not_sign_is_an_error(token: dict[str, str], tmp_path: P
     (tmp_path / "answer").write_bytes(key.sign(b"other"))
     with pytest.raises(SigningError, match="its own key does not check"):
         key.sign(b"message")
+    # Not the signature again: two odd numbers in DER can be read as a key of RSA.
+    (tmp_path / "answer").write_bytes(b"no key")
     with pytest.raises(SigningError, match="gave no public key for packs"):
         TokenKey(URI, token)
     (tmp_path / "broken").write_text("no such token", encoding="utf-8")

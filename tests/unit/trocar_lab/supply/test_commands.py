@@ -153,7 +153,7 @@ def test_exit_code_of_the_vulnerability_check(
     site: Path, tmp_path: Path, finds: str, code: int
 ) -> None:
     """A finding is 1, a pass 0, no database 2; the record is written where there is an answer."""
-    policy = '[[canary]]\npackage = "requests"\nversion = "2.19.0"\n'
+    policy = 'records_min = 1\n[[canary]]\npackage = "requests"\nversion = "2.19.0"\n'
     if finds == "unrelated":
         policy += (
             '[[accepted]]\nid = "OSV-1"\npackage = "some-array"\nreason = "r"\nname = "N N"\n'

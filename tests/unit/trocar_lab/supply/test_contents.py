@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from simulators.supply_sites import shared_object, write_wheel
+from trocar_lab.provenance.code_identity import file_sha256
 from trocar_lab.supply import contents
 from trocar_lab.supply.contents import Contents, installed_contents, wheel_contents
 from trocar_lab.supply.errors import SupplyError
@@ -86,7 +87,7 @@ def test_wheel_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"no archive")
     with pytest.raises(SupplyError, match="cannot be read"):
-        wheel_contents(tmp_path, LockedWheel(NAME, contents.file_sha256(path), ""))
+        wheel_contents(tmp_path, LockedWheel(NAME, file_sha256(path), ""))
 
 
 def test_source_archive_is_looked_through(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_source_archive_is_looked_through(tmp_path: Path) -> None:
     with tarfile.open(path, "w:gz") as archive:
         for name in ("pkg-1/setup.py", "pkg-1/libx.so"):
             archive.addfile(tarfile.TarInfo(name), io.BytesIO())
-    found = wheel_contents(tmp_path, LockedWheel(path.name, contents.file_sha256(path), ""))
+    found = wheel_contents(tmp_path, LockedWheel(path.name, file_sha256(path), ""))
     assert [o.path for o, _ in found.objects] == ["pkg-1/libx.so"]
 
 
